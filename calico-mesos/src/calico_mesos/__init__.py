@@ -1,0 +1,1 @@
+"""The Mesos network isolator's messages."""

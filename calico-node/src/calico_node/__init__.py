@@ -1,0 +1,1 @@
+"""The per-host services: Felix, the BGP agent, start-up, workload server, supervision."""

@@ -1,0 +1,1 @@
+"""Black-box test harness: namespaced hosts, workloads, etcd, connectivity matrix."""

@@ -1,0 +1,1 @@
+"""The documentation and the checks that keep it true."""

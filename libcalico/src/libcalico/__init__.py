@@ -1,0 +1,1 @@
+"""The shared library: resources, datastore, selectors, IPAM, policy, netlink."""

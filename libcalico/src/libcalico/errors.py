@@ -1,0 +1,108 @@
+"""Every error libcalico raises, in one tree, sorted by what the caller can do about it.
+
+* CalicoError
+    * ValidationError: a value breaks the resource model; fix the input
+        * SelectorSyntaxError
+    * DatastoreError: the store answered, and refused
+        * NotFoundError
+        * AlreadyExistsError
+        * ConflictError: compare-and-swap lost; read again, then retry
+        * CompactedError: the revision asked for is gone; take a snapshot
+        * UnsupportedOperationError
+    * UnavailableError: the store did not answer; retry later, unchanged
+        * UnauthorizedError
+    * IpamError
+        * PoolExhaustedError
+        * NoPoolError
+        * AddressInUseError
+    * NetlinkError: the kernel refused a request; carries ``errno``
+    * ConfigError: a setting from the environment or a file cannot be used
+"""
+
+from __future__ import annotations
+
+
+class CalicoError(Exception):
+    """Base of every error that a Calico package raises on purpose."""
+
+
+class ValidationError(CalicoError):
+    """A value breaks the resource model.
+
+    Attributes:
+        problems: one ``path: what is wrong; what would be right`` text for each problem found.
+    """
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+class SelectorSyntaxError(ValidationError):
+    """A selector does not parse; the message holds the offset."""
+
+
+class DatastoreError(CalicoError):
+    """The store answered, and refused."""
+
+
+class NotFoundError(DatastoreError):
+    """The key does not exist."""
+
+
+class AlreadyExistsError(DatastoreError):
+    """The key exists and was to be created."""
+
+
+class ConflictError(DatastoreError):
+    """Compare-and-swap lost: another writer changed the key since it was read."""
+
+
+class CompactedError(DatastoreError):
+    """The revision asked for was compacted away; take a new snapshot."""
+
+
+class UnsupportedOperationError(DatastoreError):
+    """The operation is never allowed on this object."""
+
+
+class UnavailableError(CalicoError):
+    """The store did not answer in time; retry later, unchanged."""
+
+
+class UnauthorizedError(UnavailableError):
+    """The store refused the credentials."""
+
+
+class IpamError(CalicoError):
+    """An address could not be assigned or released."""
+
+
+class PoolExhaustedError(IpamError):
+    """No pool that may be used has a free address."""
+
+
+class NoPoolError(IpamError):
+    """No pool exists, or none that is asked for may be used."""
+
+
+class AddressInUseError(IpamError):
+    """The address asked for is assigned already."""
+
+
+class NetlinkError(CalicoError):
+    """The kernel refused a netlink request.
+
+    Attributes:
+        errno: positive error number as in :mod:`errno`.
+        seq: sequence number of the refused message within its batch, 0 if unknown.
+    """
+
+    def __init__(self, message: str, errno: int, seq: int = 0) -> None:
+        super().__init__(message)
+        self.errno = errno
+        self.seq = seq
+
+
+class ConfigError(CalicoError):
+    """A setting from the environment or a file cannot be used."""

@@ -1,0 +1,1 @@
+"""The messages of Docker's remote network and IPAM drivers."""

@@ -1,0 +1,1 @@
+"""Release scripts' knowledge of the packages of this tree."""
