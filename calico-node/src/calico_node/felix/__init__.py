@@ -1,0 +1,1 @@
+"""Felix: the per-host agent that programs policy and routes."""

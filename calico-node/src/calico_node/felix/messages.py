@@ -1,0 +1,211 @@
+"""What the calculation tells the dataplane. Frozen values without behaviour.
+
+The calculation turns datastore updates into one :class:`Changes` per flush. Applied in the order of
+their arrival, the changes describe everything this host must enforce; they never depend on the path
+that led there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NewType
+
+from libcalico.net.addresses import Cidr
+
+#: Identity of an IP set, e.g. ``s:<hash>`` (selector) or ``n:<hash>`` (named port).
+SetId = NewType("SetId", str)
+Action = Literal["Allow", "Deny", "Log", "Pass"]
+Direction = Literal["ingress", "egress"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PolicyId:
+    """Names a policy: kind, namespace (empty for global ones), name."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        """Readable form, e.g. ``GlobalNetworkPolicy(deny-all)``."""
+        return (
+            f"{self.kind}({self.namespace}/{self.name})"
+            if self.namespace
+            else f"{self.kind}({self.name})"
+        )
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class EndpointId:
+    """Names a workload endpoint by namespace and resource name."""
+
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PortMember:
+    """A member of a named-port set: one address, protocol number and port."""
+
+    address: Cidr
+    protocol: int
+    port: int
+
+
+#: Members of selector sets are CIDRs of both families; of named-port sets, PortMembers.
+Member = Cidr | PortMember
+
+
+@dataclass(frozen=True, slots=True)
+class PortRange:
+    """Inclusive port range; a single port has ``first == last``."""
+
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSide:
+    """One side of a compiled rule; empty tuples restrict nothing.
+
+    ``sets``/``not_sets``: every one must (must not) contain the address. ``ports`` and ``port_sets``
+    are alternatives of each other: one of them must match; likewise one of ``nets``.
+    """
+
+    nets: tuple[Cidr, ...] = ()
+    not_nets: tuple[Cidr, ...] = ()
+    sets: tuple[SetId, ...] = ()
+    not_sets: tuple[SetId, ...] = ()
+    ports: tuple[PortRange, ...] = ()
+    port_sets: tuple[SetId, ...] = ()
+    not_ports: tuple[PortRange, ...] = ()
+    not_port_sets: tuple[SetId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRule:
+    """A rule with selectors replaced by set identities and protocols by numbers.
+
+    ``icmp``/``not_icmp``: (type, code or None). ``ip_version`` None means both families.
+    """
+
+    action: Action
+    ip_version: Literal[4, 6] | None = None
+    protocol: int | None = None
+    not_protocol: int | None = None
+    icmp: tuple[int, int | None] | None = None
+    not_icmp: tuple[int, int | None] | None = None
+    source: RuleSide = RuleSide()
+    destination: RuleSide = RuleSide()
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ActivePolicy:
+    """Rules of a policy or profile that some local endpoint uses.
+
+    ``missing`` True stands for a profile that does not exist: everything is denied.
+    """
+
+    tier: str
+    ingress: tuple[CompiledRule, ...]
+    egress: tuple[CompiledRule, ...]
+    missing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TierPolicies:
+    """The policies of one tier that apply to an endpoint, in order, per direction.
+
+    A direction without policies skips the tier. ``default_action``: Deny or Pass, at the tier's end.
+    """
+
+    name: str
+    default_action: Literal["Deny", "Pass"]
+    ingress: tuple[PolicyId, ...]
+    egress: tuple[PolicyId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointPolicies:
+    """The ordered tiers and profiles of an endpoint; equal values share one endpoint class."""
+
+    tiers: tuple[TierPolicies, ...]
+    profiles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LocalEndpoint:
+    """A workload endpoint of this host. ``addresses`` are host CIDRs of both families."""
+
+    interface: str
+    addresses: tuple[Cidr, ...]
+    mac: str
+    policies: EndpointPolicies
+    allowed_sources: tuple[Cidr, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """What Felix needs of an IPPool. ``encapsulation`` modes: Never, Always, CrossSubnet."""
+
+    cidr: Cidr
+    nat_outgoing: bool
+    ipip: str = "Never"
+    vxlan: str = "Never"
+
+
+@dataclass(frozen=True, slots=True)
+class SetChange:
+    """Change of one IP set. ``created`` sets start empty; ``removed`` sets are no longer used."""
+
+    added: frozenset[Member] = frozenset()
+    deleted: frozenset[Member] = frozenset()
+    created: bool = False
+    removed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An object that cannot be used, which is treated as absent or as denying; for people."""
+
+    subject: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Everything that differs from the flush before. A None value means: gone.
+
+    ``blocks``: this host's own blocks, whose unassigned addresses are to be blackholed.
+    ``hosts``: node name → addresses of both families. ``problems``: object → what is wrong (None:
+    solved). ``config``: raw FelixConfiguration values (file name → text) once they changed, global
+    first, then this node's.
+    """
+
+    sets: Mapping[SetId, SetChange] = field(default_factory=dict)
+    policies: Mapping[PolicyId, ActivePolicy | None] = field(default_factory=dict)
+    profiles: Mapping[str, ActivePolicy | None] = field(default_factory=dict)
+    endpoints: Mapping[EndpointId, LocalEndpoint | None] = field(default_factory=dict)
+    pools: Mapping[str, Pool | None] = field(default_factory=dict)
+    blocks: Mapping[Cidr, bool | None] = field(default_factory=dict)
+    hosts: Mapping[str, tuple[Cidr, ...] | None] = field(default_factory=dict)
+    problems: Mapping[str, Problem | None] = field(default_factory=dict)
+    config: tuple[Mapping[str, str], Mapping[str, str]] | None = None
+    ready: bool | None = None
+
+    def __bool__(self) -> bool:
+        """Whether anything changed."""
+        return bool(
+            self.sets
+            or self.policies
+            or self.profiles
+            or self.endpoints
+            or self.pools
+            or self.blocks
+            or self.hosts
+            or self.problems
+            or self.config is not None
+            or self.ready is not None
+        )

@@ -1,0 +1,25 @@
+"""Profile: rules for endpoints to which no policy applies, and labels that endpoints inherit."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from msgspec import field
+
+from libcalico.resources.model import KindInfo, Model, Resource
+from libcalico.resources.policy import Rule
+
+
+class ProfileSpec(Model):
+    """Spec of a Profile."""
+
+    ingress: list[Rule] = []
+    egress: list[Rule] = []
+    labels_to_apply: dict[str, str] = {}
+
+
+class Profile(Resource, tag="Profile"):
+    """Rules and labels that endpoints refer to by name."""
+
+    INFO: ClassVar[KindInfo] = KindInfo(kind="Profile", plural="profiles", aliases=("pro", "pros"))
+    spec: ProfileSpec = field(default_factory=ProfileSpec)
