@@ -1,0 +1,65 @@
+# The one front door. `make help` lists the targets; most take PKG=..., e.g. `make ut PKG=libcalico`.
+SHELL := /bin/bash
+PACKAGES := libcalico calicoctl calico-node calico-cni calico-mesos libnetwork-plugin calico-test release docs
+PKG ?= $(PACKAGES)
+ARGS ?=
+BIN := $(CURDIR)/.venv/bin
+PYTEST := $(BIN)/pytest -q -c ../pyproject.toml --rootdir=.
+SOURCES := $(wildcard $(addsuffix /src,$(PKG)) $(addsuffix /tests,$(PKG))) $(if $(filter $(words $(PACKAGES)),$(words $(PKG))),demo bench)
+STAMP := .venv/.installed
+# Runs the tests of one tier in each package; a package without that tier is passed over.
+each = set -e; for p in $(PKG); do if [ -n "$$(find $$p/tests/$(1) -name 'test_*.py' -print -quit 2>/dev/null)" ]; then \
+	echo "== $(1) $$p"; (cd $$p && $(PYTEST) tests/$(1) $(ARGS)); fi; done
+
+.PHONY: help setup fmt lint types layers ut fv static test check demo demo-down bench clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+setup: ## install what is missing: system packages (as root) and .venv with all packages
+	@./setup.sh
+
+$(STAMP): $(wildcard */pyproject.toml) requirements-dev.txt setup.sh
+	@./setup.sh
+
+fmt: $(STAMP) ## format the code
+	@$(BIN)/ruff format $(SOURCES)
+	@$(BIN)/ruff check --fix $(SOURCES)
+
+lint: $(STAMP) ## check format and style
+	@$(BIN)/ruff format --check $(SOURCES)
+	@$(BIN)/ruff check $(SOURCES)
+
+types: $(STAMP) ## check types, strictly
+	@set -e; for p in $(PKG); do $(BIN)/mypy $$p/src; done
+
+layers: $(STAMP) ## check who imports whom, and that what decides does no I/O
+	@$(BIN)/lint-imports --no-cache
+
+ut: $(STAMP) ## unit tests: no root, no network
+	@$(call each,unit)
+
+fv: $(STAMP) ## functional tests: root, real kernel in private namespaces, real etcd, real BIRD
+	@if [ "$$(id -u)" != 0 ]; then echo "make fv: needs root (network namespaces); run it with sudo" >&2; exit 1; fi
+	@$(call each,fv)
+
+static: lint types layers ## lint, types and layers
+
+test: $(STAMP) ## everything that must pass: static checks, unit tests, functional tests (root)
+	@$(MAKE) --no-print-directory --output-sync=target -j2 static ut
+	@if [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory fv; \
+	else echo "make test: not root, so the functional tests were left out; run them with: sudo make fv"; fi
+
+check: static ut ## what must pass before a commit
+
+demo: $(STAMP) ## two hosts, routed workloads, policy enforced; KEEP=1 leaves the lab up
+	@$(BIN)/python -m demo $(if $(KEEP),--keep)
+
+demo-down: $(STAMP) ## remove a lab that KEEP=1 left up
+	@$(BIN)/python -m demo --down
+
+bench: $(STAMP) ## measure, and write build/bench.json
+	@$(BIN)/python -m bench $(ARGS)
+
+clean: ## remove what was built here
+	@rm -rf build .mypy_cache .ruff_cache .hypothesis */.hypothesis
