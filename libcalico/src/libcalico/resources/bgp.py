@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 from msgspec import field
 
 from libcalico.resources.model import KindInfo, Model, Resource
+from libcalico.resources.numorstring import canonical_as_number
 
 
 class ServiceCIDR(Model):
@@ -68,6 +69,10 @@ class BGPConfigurationSpec(Model):
     ipv4_normal_route_priority: int | None = None
     ipv6_normal_route_priority: int | None = None
 
+    def __post_init__(self) -> None:
+        if self.as_number is not None:
+            self.as_number = canonical_as_number(self.as_number)
+
 
 class BGPConfiguration(Resource, tag="BGPConfiguration"):
     """BGP settings of the cluster or of one node."""
@@ -100,6 +105,12 @@ class BGPPeerSpec(Model):
     filters: list[str] = []
     local_workload_selector: str = ""
     reverse_peering: Literal["Auto", "Manual"] | None = None
+
+    def __post_init__(self) -> None:
+        if self.as_number is not None:
+            self.as_number = canonical_as_number(self.as_number)
+        if self.local_as_number is not None:
+            self.local_as_number = canonical_as_number(self.local_as_number)
 
 
 class BGPPeer(Resource, tag="BGPPeer"):

@@ -7,6 +7,7 @@ from typing import ClassVar
 from msgspec import field
 
 from libcalico.resources.model import KindInfo, Model, Resource
+from libcalico.resources.numorstring import number_if_numeric
 from libcalico.resources.policy import Protocol
 
 
@@ -25,6 +26,9 @@ class EndpointPort(Model, omit_defaults=False):
     port: int
     host_port: int = 0
     host_ip: str = field(default="", name="hostIP")
+
+    def __post_init__(self) -> None:
+        self.protocol = number_if_numeric(self.protocol)
 
 
 class QoSControls(Model):
@@ -45,6 +49,10 @@ class QoSControls(Model):
     ingress_max_connections: int = 0
     egress_max_connections: int = 0
     dscp: int | str | None = None
+
+    def __post_init__(self) -> None:
+        if self.dscp is not None:
+            self.dscp = number_if_numeric(self.dscp)
 
 
 class WorkloadEndpointSpec(Model):

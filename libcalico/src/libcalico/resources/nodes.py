@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 from msgspec import field
 
 from libcalico.resources.model import KindInfo, Model, Resource
+from libcalico.resources.numorstring import canonical_as_number
 
 
 class NodeBGPSpec(Model):
@@ -17,6 +18,10 @@ class NodeBGPSpec(Model):
     ipv6_address: str = ""
     ipv4_ipip_tunnel_addr: str = field(default="", name="ipv4IPIPTunnelAddr")
     route_reflector_cluster_id: str = field(default="", name="routeReflectorClusterID")
+
+    def __post_init__(self) -> None:
+        if self.as_number is not None:
+            self.as_number = canonical_as_number(self.as_number)
 
 
 class OrchRef(Model):

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 from msgspec import field
 
 from libcalico.resources.model import KindInfo, Model, Resource
+from libcalico.resources.numorstring import canonical_port, number_if_numeric
 
 Action = Literal["Allow", "Deny", "Log", "Pass"]
 PolicyType = Literal["Ingress", "Egress"]
@@ -51,6 +52,12 @@ class EntityRule(Model):
     not_ports: list[Port] = []
     service_accounts: ServiceAccountMatch | None = None
 
+    def __post_init__(self) -> None:
+        if self.ports:
+            self.ports = [canonical_port(port) for port in self.ports]
+        if self.not_ports:
+            self.not_ports = [canonical_port(port) for port in self.not_ports]
+
 
 class HTTPMatch(Model):
     """HTTP methods and paths; accepted and stored, not enforced by Felix."""
@@ -78,6 +85,12 @@ class Rule(Model):
     destination: EntityRule = field(default_factory=EntityRule)
     http: HTTPMatch | None = None
     metadata: RuleMetadata | None = None
+
+    def __post_init__(self) -> None:
+        if self.protocol is not None:
+            self.protocol = number_if_numeric(self.protocol)
+        if self.not_protocol is not None:
+            self.not_protocol = number_if_numeric(self.not_protocol)
 
 
 class NetworkPolicySpec(Model):

@@ -1,0 +1,80 @@
+"""How each model class is laid out outside: names, order, what is left out when it is unset.
+
+Derived once from the struct definitions, so that codec and manifest checks need no second list.
+"""
+
+from __future__ import annotations
+
+import types
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final, Union, get_args, get_origin
+
+import msgspec
+
+from libcalico.resources.model import Model, Resource
+
+#: Marks a field that is written whatever its value.
+ALWAYS: Final = object()
+
+
+@dataclass(frozen=True, slots=True)
+class FieldShape:
+    """One field of a model.
+
+    Attributes:
+        attribute: inside name (snake_case).
+        name: outside name (camelCase).
+        unset: the value that is not written, or ALWAYS.
+        model: class of the value, or of the members of the list, if it is a model.
+        is_map: the value maps text to text; Go writes such maps sorted.
+    """
+
+    attribute: str
+    name: str
+    unset: Any
+    model: type[Model] | None
+    is_map: bool
+
+
+@cache
+def fields_of(model: type[Model]) -> tuple[FieldShape, ...]:
+    """Return the fields in the order in which Go writes them."""
+    writes_all = not model.__struct_config__.omit_defaults
+    return tuple(
+        FieldShape(
+            field.name,
+            field.encode_name,
+            ALWAYS if writes_all else _unset_value(model, field),
+            _model_in(field.type),
+            field.type in (dict[str, str], dict[str, str] | None),
+        )
+        for field in msgspec.structs.fields(model)
+    )
+
+
+@cache
+def models_by_name(model: type[Model]) -> dict[str, FieldShape]:
+    """Return outside name → field."""
+    return {field.name: field for field in fields_of(model)}
+
+
+def _unset_value(model: type[Model], field: msgspec.structs.FieldInfo) -> Any:
+    """Return what is left out: the default, except that Go never omits a nested struct.
+
+    The top level of a resource is always complete, but for a status that may be absent (None).
+    """
+    if issubclass(model, Resource) and field.default is not None:
+        return ALWAYS
+    if field.default_factory in (list, dict):
+        return field.default_factory()
+    return ALWAYS if field.default is msgspec.NODEFAULT else field.default
+
+
+def _model_in(hint: Any) -> type[Model] | None:
+    """Return the model class in ``M``, ``M | None``, ``list[M]`` or ``list[M] | None``."""
+    if isinstance(hint, type) and issubclass(hint, Model):
+        return hint
+    if get_origin(hint) in (list, Union, types.UnionType):
+        return next(filter(None, map(_model_in, get_args(hint))), None)
+    return None
