@@ -277,7 +277,7 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class SetMark:
-    """``meta mark = meta mark & ~mask | value``; the bits outside the mask stay as they are."""
+    """``meta mark = meta mark & ~mask | value``; ``value`` lies within the mask, other bits stay."""
 
     mask: int
     value: int
@@ -384,7 +384,8 @@ class Set:
         elements: packed, as the module's docstring says.
         interval: elements are disjoint intervals of one field. A change costs the kernel O(n).
         size: room for elements; 0: not limited. Give it, with head-room: a sized plain set loads
-            three times faster, and the kernel refuses what goes beyond (ENFILE).
+            three times faster, and the kernel refuses what goes beyond (ENFILE). Interval sets
+            have none.
         owner: who is to blame when the kernel refuses it; not programmed.
     """
 

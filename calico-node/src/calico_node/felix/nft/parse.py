@@ -1,0 +1,104 @@
+"""What the kernel's nftables sends → values: elements of sets, the generation, errors, events.
+
+Source: Linux uapi/linux/netfilter/nf_tables.h, uapi/linux/netlink.h.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from calico_node.felix.nft._framing import Message, attributes
+from calico_node.felix.nft.model import Verdict, VerdictKind
+
+GENERIC_HEADER: Final = 4
+"""Size of nfgenmsg, with which every message's payload begins."""
+_INTERVAL_END: Final = 1
+_KIND_BY_NUMBER: Final = {kind.number: kind for kind in VerdictKind}
+_ERROR_HEADER: Final = 4 + 16  # errno, and the header of the message it is about
+_ERROR_WORDS: Final = 1  # NLMSGERR_ATTR_MSG
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One commit: its number, and the process that made it."""
+
+    number: int
+    process_id: int
+    process: str
+
+
+def generation(message: Message) -> Generation:
+    """Return the content of a NEWGEN message."""
+    found = dict(attributes(message.payload[GENERIC_HEADER:]))
+    return Generation(
+        int.from_bytes(found.get(1, b""), "big"),
+        int.from_bytes(found.get(2, b""), "big"),
+        text(found.get(3, b"")),
+    )
+
+
+def error(message: Message) -> tuple[int, str]:
+    """Return the positive error number of an NLMSG_ERROR (0: it is an acknowledgement) and its words."""
+    (number,) = struct.unpack_from("=i", message.payload)
+    words = dict(attributes(message.payload[_ERROR_HEADER:])) if number else {}
+    return -number, text(words.get(_ERROR_WORDS, b""))
+
+
+def elements(messages: Iterable[Message]) -> frozenset[bytes]:
+    """Return the keys of a plain set's NEWSETELEM messages."""
+    return frozenset(_key(element) for element in _elements(messages))
+
+
+def verdicts(messages: Iterable[Message]) -> dict[bytes, Verdict]:
+    """Return key → verdict of a verdict map's NEWSETELEM messages."""
+    return {_key(element): _verdict(element) for element in _elements(messages)}
+
+
+def intervals(messages: Iterable[Message]) -> frozenset[bytes]:
+    """Return the elements of an interval set: lowest and highest key of each, both included.
+
+    The kernel keeps an interval as its start and the first key behind it; a start without such an
+    end reaches to the last key there is.
+    """
+    bounds = sorted((_key(element), not _is_end(element)) for element in _elements(messages))
+    found: list[bytes] = []
+    low: bytes | None = None
+    for key, is_start in bounds:
+        if is_start:
+            low = key
+        elif low is not None:
+            last = int.from_bytes(key, "big") - 1
+            found.append(low + last.to_bytes(len(key), "big"))
+            low = None
+    if low is not None:
+        found.append(low + b"\xff" * len(low))
+    return frozenset(found)
+
+
+def text(value: bytes) -> str:
+    """Return the text of a NUL terminated attribute."""
+    return value.rstrip(b"\0").decode(errors="replace")
+
+
+def _elements(messages: Iterable[Message]) -> Iterator[dict[int, bytes]]:
+    for message in messages:
+        found = dict(attributes(message.payload[GENERIC_HEADER:]))
+        for _, element in attributes(found.get(3, b"")):
+            yield dict(attributes(element))
+
+
+def _key(element: dict[int, bytes]) -> bytes:
+    return dict(attributes(element[1]))[1]
+
+
+def _is_end(element: dict[int, bytes]) -> bool:
+    return bool(int.from_bytes(element.get(3, b""), "big") & _INTERVAL_END)
+
+
+def _verdict(element: dict[int, bytes]) -> Verdict:
+    data = dict(attributes(dict(attributes(element[2]))[2]))
+    (number,) = struct.unpack(">i", data[1])
+    return Verdict(_KIND_BY_NUMBER[number], text(data.get(2, b"")))

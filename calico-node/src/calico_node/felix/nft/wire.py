@@ -1,0 +1,343 @@
+"""Operations → the bytes of one nfnetlink batch, and what the kernel sends → values.
+
+No handle of the kernel is ever needed: rules go by flushing their chain, everything else has a
+name or a key. So nothing has to be read back before it can be changed.
+
+Source: Linux uapi/linux/netfilter/nf_tables.h and nfnetlink.h, net/netfilter/nf_tables_api.c.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Final
+
+from calico_node.felix.nft._framing import attr, nested
+from calico_node.felix.nft.expressions import RuleBody, encode_rule, verdict
+from calico_node.felix.nft.keys import KeyType, pad
+from calico_node.felix.nft.model import BaseHook, Rule, Set, Verdict, VerdictMap
+from calico_node.felix.nft.operations import (
+    AddElements,
+    AddRule,
+    AddVerdicts,
+    CreateChain,
+    CreateSet,
+    CreateTable,
+    DeleteChain,
+    DeleteElements,
+    DeleteSet,
+    DestroyTable,
+    FlushChain,
+    Operation,
+)
+
+NFNL_SUBSYS_NFTABLES: Final = 10
+BATCH_BEGIN, BATCH_END = 16, 17
+NEWTABLE, DELTABLE = 0, 2
+NEWCHAIN, DELCHAIN = 3, 5
+NEWRULE, DELRULE = 6, 8
+NEWSET, DELSET = 9, 11
+NEWSETELEM, GETSETELEM, DELSETELEM = 12, 13, 14
+NEWGEN, GETGEN = 15, 16
+DESTROYTABLE, DESTROYSETELEM = 26, 30
+
+REQUEST, ACK, DUMP, CREATE, APPEND = 0x1, 0x4, 0x300, 0x400, 0x800
+
+_NFPROTO_INET: Final = 1
+_HEADER = struct.Struct("=IHHIIBBH")
+"""nlmsghdr (length, type, flags, sequence, port) and nfgenmsg (family, version, resource)."""
+HEADER_SIZE: Final = _HEADER.size
+_U32 = struct.Struct(">I")
+
+_LIST_BYTES: Final = 60_000
+"""Room taken in an element list; the attribute's own length field ends at 65535."""
+_HOOKS: Final = {"prerouting": 0, "input": 1, "forward": 2, "output": 3, "postrouting": 4}
+_SET_ANONYMOUS, _SET_CONSTANT, _SET_INTERVAL, _SET_MAP = 1, 2, 4, 8
+_INTERVAL_END: Final = 1
+_VERDICT_TYPE: Final = 0xFFFFFF00
+_TYPE_BITS: Final = 6  # of a concatenation's type number, for each of its fields
+_ORDER_UNKNOWN, _ORDER_HOST, _ORDER_BIG = 0, 1, 2
+_HOST_ORDER_TYPES: Final = frozenset(
+    {KeyType.IFNAME, KeyType.MARK, KeyType.CT_STATE, KeyType.CT_STATUS, KeyType.FIB_ADDRTYPE}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch ready to be sent in one piece.
+
+    Args:
+        data: the bytes.
+        operation_by_seq: for each sequence number, the index of the operation its message belongs
+            to; -1 for the batch's own frame.
+    """
+
+    data: bytes
+    operation_by_seq: list[int]
+
+
+def encode_batch(operations: Sequence[Operation], *, destroys: bool = True) -> Batch:
+    """Return the operations as one atomic batch; the last message asks for an acknowledgement.
+
+    Args:
+        operations: in order.
+        destroys: whether the kernel knows the DESTROY requests (Linux 6.3), which let what is
+            absent be removed. Otherwise absent elements are refused with ENOENT.
+
+    Raises:
+        ValueError: a rule or an element cannot be encoded.
+    """
+    writer = _Writer(destroys)
+    for index, operation in enumerate(operations):
+        writer.index = index
+        _WRITE[type(operation)](writer, operation)
+    return writer.finish()
+
+
+def encode_get_generation() -> bytes:
+    """Return the request for the number of the last commit."""
+    return _message(GETGEN, REQUEST, 0, b"")
+
+
+def encode_dump_elements(table: str, set_: str) -> bytes:
+    """Return the request for all elements of a set or map."""
+    return _message(GETSETELEM, REQUEST | DUMP, 0, _text(1, table) + _text(2, set_))
+
+
+def _message(kind: int, flags: int, seq: int, body: bytes) -> bytes:
+    size, type_ = HEADER_SIZE + len(body), NFNL_SUBSYS_NFTABLES << 8 | kind
+    return _HEADER.pack(size, type_, flags, seq, 0, _NFPROTO_INET, 0, 0) + body
+
+
+@dataclass(slots=True)
+class _Writer:
+    """Collects messages; each gets the next sequence number."""
+
+    destroys: bool
+    messages: list[bytes] = field(default_factory=list)
+    operation_by_seq: list[int] = field(default_factory=list)
+    index: int = -1
+    last_set: int = 0
+
+    def __post_init__(self) -> None:
+        self._frame(BATCH_BEGIN)
+
+    def add(self, kind: int, flags: int, body: bytes) -> None:
+        seq = len(self.operation_by_seq)
+        self.messages.append(_message(kind, REQUEST | flags, seq, body))
+        self.operation_by_seq.append(self.index)
+
+    def next_set(self) -> bytes:
+        """Return the number of a new set within the batch, as it goes into attributes."""
+        self.last_set += 1
+        return _U32.pack(self.last_set)
+
+    def finish(self) -> Batch:
+        if len(self.messages) > 1:
+            head = bytearray(self.messages[-1])
+            flags = struct.unpack_from("=H", head, 6)[0]
+            struct.pack_into("=H", head, 6, flags | ACK)
+            self.messages[-1] = bytes(head)
+        self.index = -1
+        self._frame(BATCH_END)
+        return Batch(b"".join(self.messages), self.operation_by_seq)
+
+    def _frame(self, kind: int) -> None:
+        seq = len(self.operation_by_seq)
+        resource = socket.htons(NFNL_SUBSYS_NFTABLES)
+        self.messages.append(_HEADER.pack(HEADER_SIZE, kind, REQUEST, seq, 0, 0, 0, resource))
+        self.operation_by_seq.append(-1)
+
+
+def _create_table(writer: _Writer, operation: CreateTable) -> None:
+    writer.add(NEWTABLE, CREATE, _text(1, operation.table) + _u32(2, 0))
+
+
+def _destroy_table(writer: _Writer, operation: DestroyTable) -> None:
+    name = _text(1, operation.table)
+    if writer.destroys:
+        writer.add(DESTROYTABLE, 0, name)
+    else:
+        writer.add(NEWTABLE, CREATE, name + _u32(2, 0))
+        writer.add(DELTABLE, 0, name)
+
+
+def _create_chain(writer: _Writer, operation: CreateChain) -> None:
+    body = _text(1, operation.table) + _text(3, operation.chain)
+    writer.add(NEWCHAIN, CREATE, body + _hook(operation.hook) if operation.hook else body)
+
+
+@lru_cache(maxsize=64)
+def _hook(hook: BaseHook) -> bytes:
+    place = _u32(1, _HOOKS[hook.hook]) + _u32(2, hook.priority & 0xFFFFFFFF)
+    return nested(4, place) + _u32(5, int(hook.policy == "accept")) + _text(7, hook.type)
+
+
+def _flush_chain(writer: _Writer, operation: FlushChain) -> None:
+    writer.add(DELRULE, 0, _text(1, operation.table) + _text(2, operation.chain))
+
+
+def _delete_chain(writer: _Writer, operation: DeleteChain) -> None:
+    writer.add(DELCHAIN, 0, _text(1, operation.table) + _text(3, operation.chain))
+
+
+def _add_rule(writer: _Writer, operation: AddRule) -> None:
+    body = _rule_body(operation.rule)
+    attributes_ = body.attributes
+    if body.sets:
+        attributes_ = _create_anonymous_sets(writer, operation.table, body)
+    place = _text(1, operation.table) + _text(2, operation.chain)
+    writer.add(NEWRULE, CREATE | APPEND, place + attributes_)
+
+
+@lru_cache(maxsize=65536)
+def _rule_body(rule: Rule) -> RuleBody:
+    return encode_rule(rule)
+
+
+def _create_anonymous_sets(writer: _Writer, table: str, body: RuleBody) -> bytes:
+    """Create the sets of a rule and return its attributes with their numbers."""
+    numbered = bytearray(body.attributes)
+    for offset, anonymous in body.sets:
+        number = writer.next_set()
+        flags = _SET_ANONYMOUS | _SET_CONSTANT | (_SET_INTERVAL if anonymous.interval else 0)
+        place = _text(1, table) + _text(2, "__set%d")
+        size = 0 if anonymous.interval else len(anonymous.elements)
+        writer.add(NEWSET, CREATE, place + _set(anonymous.key, flags, size) + attr(10, number))
+        for elements in _element_lists(anonymous.elements, interval=anonymous.interval):
+            writer.add(NEWSETELEM, CREATE, place + attr(4, number) + elements)
+        numbered[offset : offset + 4] = number
+    return bytes(numbered)
+
+
+def _create_set(writer: _Writer, operation: CreateSet) -> None:
+    new = operation.set
+    interval = _SET_INTERVAL if isinstance(new, Set) and new.interval else 0
+    flags = _SET_MAP if isinstance(new, VerdictMap) else interval
+    size = 0 if flags & _SET_INTERVAL else new.size
+    body = _text(1, operation.table) + _text(2, new.name) + _set(new.key, flags, size)
+    writer.add(NEWSET, CREATE, body + attr(10, writer.next_set()))
+
+
+@lru_cache(maxsize=1024)
+def _set(key: tuple[KeyType, ...], flags: int, size: int) -> bytes:
+    number, width, order = 0, 0, _ORDER_UNKNOWN
+    for type_ in key:
+        number = number << _TYPE_BITS | type_.number
+        width += type_.size if len(key) == 1 else len(pad(bytes(type_.size)))
+    if len(key) == 1:
+        order = _ORDER_HOST if key[0] in _HOST_ORDER_TYPES else _ORDER_BIG
+    body = _u32(3, flags) + _u32(4, number) + _u32(5, width)
+    if flags & _SET_MAP:
+        body += _u32(6, _VERDICT_TYPE) + _u32(7, 16)
+    if size:
+        body += nested(9, _u32(1, size))
+    return body + attr(13, struct.pack("=BBI", 0, 4, order))
+
+
+def _delete_set(writer: _Writer, operation: DeleteSet) -> None:
+    writer.add(DELSET, 0, _text(1, operation.table) + _text(2, operation.set))
+
+
+def _add_elements(writer: _Writer, operation: AddElements) -> None:
+    place = _text(1, operation.table) + _text(2, operation.set)
+    for elements in _element_lists(operation.keys, interval=operation.interval):
+        writer.add(NEWSETELEM, CREATE, place + elements)
+
+
+def _delete_elements(writer: _Writer, operation: DeleteElements) -> None:
+    place = _text(1, operation.table) + _text(2, operation.set)
+    kind = DESTROYSETELEM if writer.destroys else DELSETELEM
+    for elements in _element_lists(operation.keys, interval=operation.interval):
+        writer.add(kind, 0, place + elements)
+
+
+def _add_verdicts(writer: _Writer, operation: AddVerdicts) -> None:
+    place = _text(1, operation.table) + _text(2, operation.map)
+    items = [
+        nested(1, nested(1, attr(1, key)) + _element_verdict(value))
+        for key, value in operation.verdicts.items()
+    ]
+    for elements in _split(items):
+        writer.add(NEWSETELEM, CREATE, place + elements)
+
+
+@lru_cache(maxsize=65536)
+def _element_verdict(value: Verdict) -> bytes:
+    return nested(2, verdict(value))
+
+
+_WRITE: Final[dict[type[Operation], Callable[[_Writer, Any], None]]] = {
+    CreateTable: _create_table,
+    DestroyTable: _destroy_table,
+    CreateChain: _create_chain,
+    FlushChain: _flush_chain,
+    AddRule: _add_rule,
+    DeleteChain: _delete_chain,
+    CreateSet: _create_set,
+    DeleteSet: _delete_set,
+    AddElements: _add_elements,
+    DeleteElements: _delete_elements,
+    AddVerdicts: _add_verdicts,
+}
+
+
+def _element_lists(keys: Collection[bytes], *, interval: bool) -> Iterator[bytes]:
+    """Yield NFTA_SET_ELEM_LIST_ELEMENTS for the keys, each within the attribute's limit.
+
+    Raises:
+        ValueError: keys are of different widths.
+    """
+    if interval:
+        yield from _split([_interval_element(key) for key in sorted(keys)])
+        return
+    ordered = list(keys)
+    if not ordered:
+        return
+    width = len(ordered[0])
+    item = nested(1, nested(1, attr(1, bytes(width))))
+    head, tail = item[: len(item) - len(pad(bytes(width)))], bytes(-width % 4)
+    step = _LIST_BYTES // len(item)
+    for start in range(0, len(ordered), step):
+        chunk = ordered[start : start + step]
+        joined = head + (tail + head).join(chunk) + tail
+        if len(joined) != len(item) * len(chunk) or any(len(key) != width for key in chunk):
+            raise ValueError(f"keys of one set differ in width, the first has {width} bytes")
+        yield nested(3, joined)
+
+
+@lru_cache(maxsize=4096)
+def _interval_element(key: bytes) -> bytes:
+    """Return the two elements the kernel keeps for an interval: its start, and what follows its end."""
+    width = len(key) // 2
+    start = nested(1, nested(1, attr(1, key[:width])))
+    after = int.from_bytes(key[width:], "big") + 1
+    if after >> 8 * width:
+        return start
+    end = nested(1, attr(1, after.to_bytes(width, "big"))) + _u32(3, _INTERVAL_END)
+    return start + nested(1, end)
+
+
+def _split(items: Iterable[bytes]) -> Iterator[bytes]:
+    chunk: list[bytes] = []
+    size = 0
+    for item in items:
+        if size + len(item) > _LIST_BYTES:
+            yield nested(3, b"".join(chunk))
+            chunk, size = [], 0
+        chunk.append(item)
+        size += len(item)
+    if chunk:
+        yield nested(3, b"".join(chunk))
+
+
+@lru_cache(maxsize=16384)
+def _text(type_: int, text: str) -> bytes:
+    return attr(type_, text.encode() + b"\0")
+
+
+def _u32(type_: int, number: int) -> bytes:
+    return attr(type_, _U32.pack(number))
