@@ -1,0 +1,1 @@
+"""Liveness and readiness of the agents: the rule, the HTTP endpoint, the client."""

@@ -1,0 +1,1 @@
+"""What happens once, before the agents start: name, addresses, Node, default resources."""
