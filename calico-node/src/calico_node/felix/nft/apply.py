@@ -186,7 +186,7 @@ class Nftables:
                 break
             except OSError as error:
                 raise NetlinkError(
-                    f"nftables: answers lost: {error.strerror}", error.errno
+                    f"nftables: answers lost: {error.strerror}", error.errno or errno.EIO
                 ) from error
             found.extend(framing.messages(data))
         if not found:

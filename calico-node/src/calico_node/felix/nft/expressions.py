@@ -60,6 +60,8 @@ _DSCP: Final = {  # mask of the other bits of the first two header bytes, shift 
     NfProto.IPV4: (0xFF03, 2),
     NfProto.IPV6: (0xF03F, 6),
 }
+_TCP: Final = Match(Field.L4PROTO, 6)
+_TCP_RESET: Final = Reject(RejectWith.TCP_RESET)
 _IP_CHECKSUM: Final = (1, 10)  # NFT_PAYLOAD_CSUM_INET, and its offset in the IPv4 header
 
 
@@ -103,7 +105,7 @@ def encode_rule(rule: Rule) -> RuleBody:
     body = bytearray(4)
     sets: list[tuple[int, AnonymousSet]] = []
     known: set[tuple[Field, int]] = set()
-    for statement in rule.statements:
+    for statement in _with_protocol(rule.statements):
         encoded = _encode(statement)
         for condition in encoded.requires:
             if condition not in known:
@@ -120,6 +122,13 @@ def encode_rule(rule: Rule) -> RuleBody:
         text = rule.comment.encode() + b"\0"
         body += attr(7, bytes((0, len(text))) + text)
     return RuleBody(bytes(body), tuple(sets))
+
+
+def _with_protocol(statements: tuple[Statement, ...]) -> tuple[Statement, ...]:
+    """Let a rule that answers with a TCP reset see TCP packets only, from its start, as nft does."""
+    if _TCP_RESET in statements and _TCP not in statements:
+        return (_TCP, *statements)
+    return statements
 
 
 @lru_cache(maxsize=65536)
@@ -151,8 +160,7 @@ def _encode_action(
     match statement:
         case Reject(how=how):
             reject = _u32(1, how.number) + attr(2, bytes((how.code,)))
-            tcp_only = ((Field.L4PROTO, 6),) if how is RejectWith.TCP_RESET else ()
-            return _Encoded(_expression("reject", reject), tcp_only)
+            return _Encoded(_expression("reject", reject))
         case SetMark(mask=mask, value=value):
             if value & ~mask:
                 raise ValueError(f"mark {value:#x} has bits outside the mask {mask:#x}")

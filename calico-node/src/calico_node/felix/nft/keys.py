@@ -42,7 +42,7 @@ class KeyType(Enum):
     CT_DIRECTION = ("ct_dir", 27, 1, "big")
     CT_STATUS = ("ct_status", 28, 4, sys.byteorder)
     FIB_ADDRTYPE = ("fib_addrtype", 38, 4, sys.byteorder)
-    BOOLEAN = ("boolean", 39, 1, "big")
+    BOOLEAN = ("boolean", 39, 4, "little")  # the kernel fills the first byte of a register
 
     def __init__(
         self, text: str, number: int, size: int, byteorder: Literal["big", "little"]
