@@ -1,0 +1,148 @@
+"""What to do about a failed call: try again, on which endpoint, when; or which error to raise. No I/O.
+
+Strategy: a call has one deadline. Until then whatever may pass by itself (no connection, an election,
+a member that does not answer) is tried again on the next endpoint, after a short and growing pause;
+each attempt gets a share of the time, so one frozen member does not use it up. So an election is
+invisible to callers. What the store refuses is raised at once.
+
+Facts: etcd reports elections, timeouts and shutdown as UNAVAILABLE ("etcdserver: no leader",
+"etcdserver: request timed out", ...; ``api/v3rpc/rpctypes/error.go``). Only some of these say that
+the request was never carried out.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from libcalico.errors import (
+    CalicoError,
+    CompactedError,
+    DatastoreError,
+    UnauthorizedError,
+    UnavailableError,
+)
+
+_FIRST_PAUSE_S = 0.05
+_LONGEST_PAUSE_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A gRPC status: the name of its code (``UNAVAILABLE``) and its text."""
+
+    code: str
+    text: str
+
+
+class Kind(enum.Enum):
+    """What a failure means for the caller."""
+
+    NOT_DONE = enum.auto()  # may pass; the request was certainly not carried out
+    MAYBE_DONE = enum.auto()  # may pass; the request may have been carried out
+    TOKEN = enum.auto()  # our token is no longer valid: log in again
+    DENIED = enum.auto()  # the credentials do not do
+    COMPACTED = enum.auto()
+    REFUSED = enum.auto()
+
+
+#: Codes that mean the same whatever the text is.
+_KIND_BY_CODE = {
+    "DEADLINE_EXCEEDED": Kind.MAYBE_DONE,
+    "CANCELLED": Kind.MAYBE_DONE,
+    "UNKNOWN": Kind.MAYBE_DONE,
+    "INTERNAL": Kind.MAYBE_DONE,
+    "ABORTED": Kind.MAYBE_DONE,
+    "UNAUTHENTICATED": Kind.TOKEN,
+    "PERMISSION_DENIED": Kind.DENIED,
+}
+
+#: (code, part of the text) → kind; the first that fits wins.
+_KIND_BY_TEXT = (
+    ("UNAVAILABLE", "no leader", Kind.NOT_DONE),
+    ("UNAVAILABLE", "failed to connect to all addresses", Kind.NOT_DONE),
+    ("UNAVAILABLE", "connection refused", Kind.NOT_DONE),
+    ("UNAVAILABLE", "dns resolution failed", Kind.NOT_DONE),
+    ("UNAVAILABLE", "", Kind.MAYBE_DONE),
+    ("RESOURCE_EXHAUSTED", "too many requests", Kind.NOT_DONE),
+    ("INVALID_ARGUMENT", "revision of auth store is old", Kind.TOKEN),
+    ("INVALID_ARGUMENT", "user name is empty", Kind.TOKEN),
+    ("INVALID_ARGUMENT", "authentication failed", Kind.DENIED),
+    ("OUT_OF_RANGE", "compacted", Kind.COMPACTED),
+)
+
+
+def classify(failure: Failure) -> Kind:
+    """Return what a gRPC status means."""
+    text = failure.text.lower()
+    for code, part, kind in _KIND_BY_TEXT:
+        if failure.code == code and part in text:
+            return kind
+    return _KIND_BY_CODE.get(failure.code, Kind.REFUSED)
+
+
+class Attempts:
+    """The attempts at one call. Times are seconds on the driver's monotonic clock.
+
+    Attributes:
+        endpoint: index of the endpoint to try now.
+        maybe_done: an earlier attempt may have been carried out.
+        log_in: get a new token before the next attempt.
+    """
+
+    def __init__(self, endpoints: Sequence[str], first: int, timeout_s: float, now: float) -> None:
+        self._endpoints = endpoints
+        self._timeout_s = timeout_s
+        self._deadline = now + timeout_s
+        self._pause_s = _FIRST_PAUSE_S
+        self._logged_in_again = False
+        self.endpoint = first
+        self.maybe_done = False
+        self.log_in = False
+
+    def time_left_s(self, now: float) -> float:
+        """Return how long this attempt may take."""
+        count = len(self._endpoints)
+        share_s = self._timeout_s if count == 1 else max(1.0, self._timeout_s / (count + 1))
+        return max(0.001, min(share_s, self._deadline - now))
+
+    def on_failure(self, failure: Failure, now: float) -> float:
+        """Return how long to wait before the next attempt.
+
+        Raises:
+            CalicoError: there is no point in another one.
+        """
+        kind = classify(failure)
+        self.log_in = kind is Kind.TOKEN
+        if kind is Kind.TOKEN and not self._logged_in_again:
+            self._logged_in_again = True
+            return 0.0
+        if kind in (Kind.NOT_DONE, Kind.MAYBE_DONE):
+            self.maybe_done = self.maybe_done or kind is Kind.MAYBE_DONE
+            return self._next_pause_s(failure, now)
+        raise self.error(failure, kind)
+
+    def error(self, failure: Failure, kind: Kind) -> CalicoError:
+        """Return the error that a failure is raised as."""
+        text = f"datastore {self._endpoints[self.endpoint]}: {failure.text}"
+        match kind:
+            case Kind.TOKEN | Kind.DENIED:
+                return UnauthorizedError(f"{text}; check the user name, password and certificate")
+            case Kind.COMPACTED:
+                return CompactedError(text)
+            case Kind.REFUSED:
+                return DatastoreError(text)
+            case Kind.NOT_DONE | Kind.MAYBE_DONE:
+                return UnavailableError(text)
+
+    def _next_pause_s(self, failure: Failure, now: float) -> float:
+        pause_s = self._pause_s
+        if now + pause_s >= self._deadline:
+            raise UnavailableError(
+                f"datastore {', '.join(self._endpoints)}: no answer within {self._timeout_s:g} s: "
+                f"{failure.text}"
+            )
+        self._pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+        self.endpoint = (self.endpoint + 1) % len(self._endpoints)
+        return pause_s
