@@ -1,75 +1,94 @@
-"""Protocols and ports as policies write them."""
+"""IP protocols by name and number; ports: one number, a range, or a name.
+
+Source: Calico's ``numorstring`` package and the policy reference.
+"""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from libcalico.errors import ValidationError
 
-#: Protocol names that policies may use → IP protocol number (IANA).
-PROTOCOLS: Final = {"ICMP": 1, "TCP": 6, "UDP": 17, "ICMPv6": 58, "SCTP": 132, "UDPLite": 136}
-_NUMBERS: Final = {name.lower(): number for name, number in PROTOCOLS.items()}
-_NAMES: Final = {number: name for name, number in PROTOCOLS.items()}
-#: Protocols whose packets have ports.
+#: Canonical name → number, as Calico writes them. Numbers: IANA.
+PROTOCOLS: Final[dict[str, int]] = {
+    "ICMP": 1,
+    "TCP": 6,
+    "UDP": 17,
+    "ICMPv6": 58,
+    "SCTP": 132,
+    "UDPLite": 136,
+}
+#: Numbers of the protocols that have ports and can be matched by port.
 WITH_PORTS: Final = frozenset({6, 17, 132})
-_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
-_LAST: Final = 65535
+
+_NUMBER_BY_LOWER: Final = {name.lower(): number for name, number in PROTOCOLS.items()}
+_NAME_BY_NUMBER: Final = {number: name for name, number in PROTOCOLS.items()}
+_DIGITS: Final = re.compile(r"[0-9]{1,10}")
+_RANGE: Final = re.compile(r"([0-9]{1,10}):([0-9]{1,10})")
+_NAME: Final = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
+_LAST_PORT: Final = 65535
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class PortRange:
-    """Inclusive range of port numbers; a single port has ``first == last``."""
+class PortRange(NamedTuple):
+    """Ports from ``first`` to ``last``, both included."""
 
     first: int
     last: int
 
-    def __contains__(self, port: int) -> bool:
+    def contains(self, port: int) -> bool:
+        """Return whether the port is in the range."""
         return self.first <= port <= self.last
 
-    def __str__(self) -> str:
-        """Text as in manifests: ``80`` or ``8080:8090``."""
+    def text(self) -> str:
+        """Return ``80`` or ``80:90``."""
         return str(self.first) if self.first == self.last else f"{self.first}:{self.last}"
 
 
 def protocol_number(protocol: int | str) -> int:
-    """Return the number of a protocol given by name (any case) or number.
+    """Return the number of a protocol given by name (in any case), number or digits.
 
     Raises:
-        ValidationError: there is no such protocol.
+        ValidationError: the name is unknown, or the number is not 1 to 255.
     """
     if isinstance(protocol, str):
-        number = _NUMBERS.get(protocol.lower())
-        if number is None and protocol.isascii() and protocol.isdigit():
-            number = int(protocol)
-    else:
-        number = protocol
-    if number is None or not 0 < number <= 255:
-        names = ", ".join(PROTOCOLS)
-        raise ValidationError(
-            f"unknown protocol {protocol!r}; use {names} or a number from 1 to 255"
-        )
-    return number
+        if (number := _NUMBER_BY_LOWER.get(protocol.lower())) is not None:
+            return number
+        if not _DIGITS.fullmatch(protocol):
+            raise ValidationError(
+                f"unknown protocol {protocol!r}; known are {', '.join(PROTOCOLS)} and 1 to 255"
+            )
+        protocol = int(protocol)
+    if not 1 <= protocol <= 255:
+        raise ValidationError(f"protocol {protocol} is not between 1 and 255")
+    return protocol
 
 
 def protocol_name(number: int) -> str:
-    """Return the name of a protocol, or its number as text if it has none."""
-    return _NAMES.get(number, str(number))
+    """Return the canonical name of a protocol number; its digits if it has none here."""
+    return _NAME_BY_NUMBER.get(number) or str(number)
 
 
 def parse_port(port: int | str) -> PortRange | str:
-    """Return a range for a number or ``first:last``, or the name of a named port.
+    """Read a port: ``80`` and ``"80:90"`` are ranges; a name stays a name.
 
     Raises:
-        ValidationError: it is none of these.
+        ValidationError: a number is outside 0 to 65535, a range is backwards, or the name has other
+            characters than letters, digits, ``_``, ``.``, ``-``, or more than 128.
     """
-    if isinstance(port, str) and not re.fullmatch(r"[0-9]+(:[0-9]+)?", port, re.ASCII):
-        if _NAME.fullmatch(port):
-            return port
-        raise ValidationError(f"{port!r} is no port; use a number, 'first:last' or a port's name")
-    first, _, last = str(port).partition(":")
-    low, high = int(first), int(last or first)
-    if not 0 <= low <= high <= _LAST:
-        raise ValidationError(f"{port!r} is no port range within 0 to {_LAST}, lowest first")
-    return PortRange(low, high)
+    if isinstance(port, int):
+        return _range(port, port)
+    if match := _RANGE.fullmatch(port):
+        return _range(int(match[1]), int(match[2]))
+    if _DIGITS.fullmatch(port):
+        return _range(int(port), int(port))
+    if not _NAME.fullmatch(port):
+        raise ValidationError(f"{port!r} is not a port: a number, a range such as 80:90, or a name")
+    return port
+
+
+def _range(first: int, last: int) -> PortRange:
+    if not 0 <= first <= last <= _LAST_PORT:
+        shown = PortRange(first, last).text()
+        raise ValidationError(f"port {shown} is not within 0 to {_LAST_PORT}, lowest first")
+    return PortRange(first, last)
