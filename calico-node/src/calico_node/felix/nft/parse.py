@@ -15,6 +15,21 @@ from calico_node.felix.nft.model import Verdict, VerdictKind
 
 GENERIC_HEADER: Final = 4
 """Size of nfgenmsg, with which every message's payload begins."""
+_SUBSYSTEM: Final = 10 << 8
+_NEWGEN: Final = 15
+_INET: Final = b"\x01"
+_CHANGES: Final = {  # message → nft's word, and the attribute that holds the object's name
+    0: ("newtable", 0),
+    2: ("deltable", 0),
+    3: ("newchain", 3),
+    5: ("delchain", 3),
+    6: ("newrule", 2),
+    8: ("delrule", 2),
+    9: ("newset", 2),
+    11: ("delset", 2),
+    12: ("newsetelem", 2),
+    14: ("delsetelem", 2),
+}
 _INTERVAL_END: Final = 1
 _KIND_BY_NUMBER: Final = {kind.number: kind for kind in VerdictKind}
 _ERROR_HEADER: Final = 4 + 16  # errno, and the header of the message it is about
@@ -28,6 +43,35 @@ class Generation:
     number: int
     process_id: int
     process: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One notification: what was done, and to what.
+
+    Args:
+        verb: nft's word, for example ``delrule``.
+        table: name of the table, of family inet.
+        name: of the chain, set or map; empty for the table itself.
+    """
+
+    verb: str
+    table: str
+    name: str
+
+
+def is_new_generation(message: Message) -> bool:
+    """Tell whether the message ends the notifications of one commit."""
+    return message.type == _SUBSYSTEM | _NEWGEN
+
+
+def change(message: Message) -> Change | None:
+    """Return what a notification says; None if it is about another family, or of no known kind."""
+    verb, name_attribute = _CHANGES.get(message.type - _SUBSYSTEM, ("", 0))
+    if not verb or message.payload[:1] != _INET:
+        return None
+    found = dict(attributes(message.payload[GENERIC_HEADER:]))
+    return Change(verb, text(found.get(1, b"")), text(found.get(name_attribute, b"")))
 
 
 def generation(message: Message) -> Generation:

@@ -118,10 +118,9 @@ def replace_table(table: Table) -> list[Operation]:
     No packet sees the time between: old rules hold until the new ones do, and conntrack is kept.
     """
     chains = [table.chains[name] for name in sorted(table.chains)]
-    sets = _sets_by_name(table)
-    everything = Delta(
-        chains=tuple(chains), created_sets=tuple(sets[name] for name in sorted(sets))
-    )
+    sets = [table.sets[name] for name in sorted(table.sets)]
+    maps = [table.maps[name] for name in sorted(table.maps)]
+    everything = Delta(chains=tuple(chains), created_sets=(*sets, *maps))
     fresh = [o for o in plan(table.name, everything) if not isinstance(o, FlushChain)]
     return [DestroyTable(table.name), CreateTable(table.name), *fresh]
 

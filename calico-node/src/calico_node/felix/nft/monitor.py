@@ -1,0 +1,140 @@
+"""Changes that others make to a table: notifications of every commit but our own.
+
+Our own commits are filtered in the kernel, by the port that sent them: a load of 100,000 elements
+would overrun any socket with its notifications.
+
+Source: net/netfilter/nf_tables_api.c (nft_commit_notify); Documentation/networking/filter.rst.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import socket
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, Self
+
+from calico_node.felix.nft import _framing as framing
+from calico_node.felix.nft import parse
+from libcalico.errors import NetlinkError
+
+_NETLINK_NETFILTER: Final = 12
+_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP = 270, 1
+_NFNLGRP_NFTABLES: Final = 7
+_SO_ATTACH_FILTER, _SO_RCVBUFFORCE = 26, 33
+_RECEIVE_BYTES: Final = 8 << 20
+_READ_BYTES: Final = 1 << 20
+
+_PORT_OFFSET: Final = 12  # of nlmsg_pid in nlmsghdr
+_LOAD_WORD, _JUMP_IF_EQUAL, _RETURN = 0x20, 0x15, 0x06
+_WHOLE: Final = 0xFFFFFFFF
+
+
+class OverrunError(NetlinkError):
+    """Notifications were lost; the table may have changed without our knowing. The monitor goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One commit of somebody else that touched the table.
+
+    Args:
+        generation: who made it, and its number.
+        changes: what was done, in order.
+    """
+
+    generation: parse.Generation
+    changes: tuple[parse.Change, ...]
+
+
+class Monitor:
+    """Listens, in the network namespace in which it was opened, for changes of one table.
+
+    Use :meth:`fileno` with an event loop and :meth:`read` when it is readable.
+
+    Args:
+        table: the table's name, in family inet.
+        own_ports: ``port_id`` of every socket whose commits are ours.
+    """
+
+    def __init__(self, table: str, own_ports: Iterable[int] = ()) -> None:
+        self._table = table
+        self._pending: list[parse.Change] = []
+        self._socket = socket.socket(
+            socket.AF_NETLINK,
+            socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK,
+            _NETLINK_NETFILTER,
+        )
+        try:
+            self._socket.bind((0, 0))
+            self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BYTES)
+            _ignore(self._socket, sorted(own_ports))
+            self._socket.setsockopt(_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, _NFNLGRP_NFTABLES)
+        except BaseException:
+            self._socket.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._socket.close()
+
+    def fileno(self) -> int:
+        """Return the descriptor that becomes readable when there may be something to read."""
+        return self._socket.fileno()
+
+    def read(self) -> list[Commit]:
+        """Return the finished commits of others that touched the table; never blocks.
+
+        Raises:
+            OverrunError: notifications were lost.
+        """
+        commits: list[Commit] = []
+        while True:
+            try:
+                data = self._socket.recv(_READ_BYTES)
+            except BlockingIOError:
+                return commits
+            except OSError as error:
+                self._pending.clear()
+                number = error.errno or errno.EIO
+                raise OverrunError(f"nftables monitor: {os.strerror(number)}", number) from error
+            for message in framing.messages(data):
+                commits.extend(self._take(message))
+
+    def _take(self, message: framing.Message) -> list[Commit]:
+        if parse.is_new_generation(message):
+            changes, self._pending = tuple(self._pending), []
+            return [Commit(parse.generation(message), changes)] if changes else []
+        change = parse.change(message)
+        if change is not None and change.table == self._table:
+            self._pending.append(change)
+        return []
+
+
+def _ignore(listener: socket.socket, ports: list[int]) -> None:
+    """Attach a filter that drops the notifications of the ports before they are queued."""
+    count = len(ports)
+    program = [
+        struct.pack("=HBBI", _LOAD_WORD, 0, 0, _PORT_OFFSET),
+        *(
+            struct.pack("=HBBI", _JUMP_IF_EQUAL, count - index, 0, socket.htonl(port))
+            for index, port in enumerate(ports)
+        ),
+        struct.pack("=HBBI", _RETURN, 0, 0, _WHOLE),
+        struct.pack("=HBBI", _RETURN, 0, 0, 0),
+    ]
+    code = ctypes.create_string_buffer(b"".join(program))
+    listener.setsockopt(
+        socket.SOL_SOCKET,
+        _SO_ATTACH_FILTER,
+        struct.pack("@HP", len(program), ctypes.addressof(code)),
+    )
