@@ -31,7 +31,7 @@ lint: $(STAMP) ## check format and style
 	@$(BIN)/ruff check $(SOURCES)
 
 types: $(STAMP) ## check types, strictly
-	@set -e; for p in $(PKG); do $(BIN)/mypy $$p/src; done
+	@set -e; for p in $(PKG); do $(BIN)/mypy -p $$(basename $$p/src/*); done
 
 layers: $(STAMP) ## check who imports whom, and that what decides does no I/O
 	@$(BIN)/lint-imports --no-cache

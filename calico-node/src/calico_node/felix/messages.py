@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NewType
 
 from libcalico.net.addresses import Cidr
+from libcalico.net.ports import PortRange
 
 #: Identity of an IP set, e.g. ``s:<hash>`` (selector) or ``n:<hash>`` (named port).
 SetId = NewType("SetId", str)
@@ -55,14 +56,6 @@ class PortMember:
 
 #: Members of selector sets are CIDRs of both families; of named-port sets, PortMembers.
 Member = Cidr | PortMember
-
-
-@dataclass(frozen=True, slots=True)
-class PortRange:
-    """Inclusive port range; a single port has ``first == last``."""
-
-    first: int
-    last: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,98 @@
+"""Endpoint classes: the two chains that all endpoints with the same policies share.
+
+A policy chain answers by mark bits: *accept* means allowed, *passed* means skip the rest of the
+tier; a denied packet does not come back. The class chain returns to its caller for an allowed packet
+and drops every other one. Why bits and not inlined policies: docs/adr.
+
+Source of the order of evaluation: calico-control-plane reference, section 4.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Final
+
+from calico_node.felix.messages import Direction, EndpointPolicies, PolicyId, TierPolicies
+from calico_node.felix.nft.model import (
+    DROP,
+    RETURN,
+    Chain,
+    Field,
+    Masked,
+    Match,
+    Rule,
+    SetMark,
+    jump,
+)
+from calico_node.felix.program import names
+from calico_node.felix.program.rules import deny
+from calico_node.felix.program.settings import RuleSettings
+
+_UDP: Final = 17
+_IPIP: Final = 4
+
+
+@lru_cache(maxsize=4096)
+def class_id(policies: EndpointPolicies) -> str:
+    """Return the name of the class of endpoints with these policies; equal policies, equal name."""
+    return names.class_id(repr(policies))
+
+
+def render(policies: EndpointPolicies, direction: Direction, settings: RuleSettings) -> Chain:
+    """Return the chain for traffic to (ingress) or from (egress) the endpoints of a class."""
+    rules = [Rule((SetMark(settings.marks.both, 0),))]
+    if direction == "egress":
+        rules += _tunnels(settings)
+    for tier in policies.tiers:
+        rules += _tier(tier, direction, settings)
+    for profile in policies.profiles:
+        rules += _profile(profile, direction, settings)
+    rules.append(Rule((deny(settings),), comment="no policy or profile allowed it"))
+    name = names.class_chain(class_id(policies), direction)
+    return Chain(name, tuple(rules), owner=name)
+
+
+def policies_of(policies: EndpointPolicies, direction: Direction) -> Iterator[PolicyId]:
+    """Yield the policies that a class chain refers to."""
+    for tier in policies.tiers:
+        yield from tier.ingress if direction == "ingress" else tier.egress
+
+
+def _tunnels(settings: RuleSettings) -> list[Rule]:
+    """Workloads must not inject packets into the hosts' tunnels."""
+    rules = []
+    if not settings.allow_vxlan_from_workloads:
+        matches = (Match(Field.L4PROTO, _UDP), Match(Field.DPORT, settings.vxlan_port))
+        rules.append(Rule((*matches, DROP), comment="VXLAN from a workload"))
+    if not settings.allow_ipip_from_workloads:
+        rules.append(Rule((Match(Field.L4PROTO, _IPIP), DROP), comment="IPIP from a workload"))
+    return rules
+
+
+def _tier(tier: TierPolicies, direction: Direction, settings: RuleSettings) -> list[Rule]:
+    policies = tier.ingress if direction == "ingress" else tier.egress
+    if not policies:
+        return []
+    marks = settings.marks
+    rules = [Rule((SetMark(marks.passed, 0),), comment=f"tier {tier.name}")]
+    for number, policy in enumerate(policies):
+        undecided = (Masked(Field.MARK, marks.both, 0),) if number else ()
+        rules.append(Rule((*undecided, jump(names.policy_chain(policy, direction)))))
+    rules.append(_return_if_accepted(settings))
+    if tier.default_action == "Deny":
+        undecided = (Masked(Field.MARK, marks.passed, 0),)
+        rules.append(Rule((*undecided, deny(settings)), comment=f"end of tier {tier.name}"))
+    return rules
+
+
+def _profile(profile: str, direction: Direction, settings: RuleSettings) -> list[Rule]:
+    return [
+        Rule((jump(names.profile_chain(profile, direction)),)),
+        _return_if_accepted(settings),
+    ]
+
+
+def _return_if_accepted(settings: RuleSettings) -> Rule:
+    accept = settings.marks.accept
+    return Rule((Masked(Field.MARK, accept, accept), RETURN))

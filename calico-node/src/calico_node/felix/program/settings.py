@@ -1,0 +1,65 @@
+"""The part of Felix's configuration that shapes rules, as one value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+class MarkMaskError(ValueError):
+    """The mark mask leaves too few bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Bits of the packet mark that belong to us: ``accept`` and ``passed``. Others are never changed."""
+
+    accept: int
+    passed: int
+
+    @property
+    def both(self) -> int:
+        """Both bits, as a mask."""
+        return self.accept | self.passed
+
+    @classmethod
+    def of_mask(cls, mask: int) -> Marks:
+        """Take the two lowest bits of ``mask``.
+
+        Raises:
+            MarkMaskError: the mask has fewer than two bits.
+        """
+        bits = [1 << n for n in range(32) if mask >> n & 1]
+        if len(bits) < 2:
+            raise MarkMaskError(f"mark mask {mask:#x} has fewer than the two bits that are needed")
+        return cls(accept=bits[0], passed=bits[1])
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSettings:
+    """What rules depend on beside policy. Defaults are Felix's.
+
+    Attributes:
+        interface_prefixes: names of workload interfaces begin so.
+        endpoint_to_host: what happens to traffic from a workload to its own host after policy.
+        drop_invalid: whether packets that connection tracking calls invalid are dropped.
+        exclude_hosts_from_nat: whether traffic to hosts of the cluster keeps its source address.
+    """
+
+    interface_prefixes: tuple[str, ...] = ("cali",)
+    mark_mask: int = 0xFFFF0000
+    endpoint_to_host: Literal["Drop", "Return", "Accept"] = "Drop"
+    deny: Literal["Drop", "Reject"] = "Drop"
+    drop_invalid: bool = True
+    allow_vxlan_from_workloads: bool = False
+    allow_ipip_from_workloads: bool = False
+    vxlan_port: int = 4789
+    ipv6: bool = True
+    log_prefix: str = "calico-packet"
+    exclude_hosts_from_nat: bool = False
+    nat_outgoing_interface: str = ""
+
+    @property
+    def marks(self) -> Marks:
+        """The mark bits of this configuration."""
+        return Marks.of_mask(self.mark_mask)

@@ -1,0 +1,189 @@
+"""The chains that do not depend on any endpoint or policy, and the sets that they look at.
+
+::
+
+    prerouting  ── workload interface? ── anti-spoofing
+    forward     ── established? accept ── from workload? policy ── to workload? policy
+    input       ── from workload? ICMPv6 for neighbours, policy, then the endpoint-to-host action
+    postrouting ── from a pool that asks for it, to outside all pools? masquerade
+
+Our forward chain runs before the priority of iptables' filter table, so that what the rules of
+others see there has passed policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from calico_node.felix.nft.keys import KeyType, Prefix
+from calico_node.felix.nft.model import (
+    ACCEPT,
+    DROP,
+    RETURN,
+    BaseHook,
+    Bits,
+    Chain,
+    CtState,
+    Field,
+    Masquerade,
+    Match,
+    Named,
+    NamePrefix,
+    NfProto,
+    OneOf,
+    Rule,
+    Set,
+    Statement,
+    VerdictLookup,
+    VerdictMap,
+    goto,
+    jump,
+)
+from calico_node.felix.program import names
+from calico_node.felix.program.settings import RuleSettings
+
+_ICMPV6: Final = 58
+#: Listener queries and reports, router solicitation, neighbour solicitation and advertisement: without
+#: these a workload cannot resolve its gateway. Source: calico-control-plane reference, section 4.4.
+_NEIGHBOUR_TYPES: Final = (130, 131, 132, 133, 135, 136)
+_LINK_LOCAL: Final = Prefix(b"\xfe\x80" + bytes(14), 10)
+_UNSPECIFIED: Final = bytes(16)
+_SAVED_BY_TRACKING: Final = CtState.ESTABLISHED | CtState.RELATED
+_OWNER: Final = "static"
+
+_RAW: Final = BaseHook("filter", "prerouting", -300)
+_FORWARD: Final = BaseHook("filter", "forward", -1)
+_INPUT: Final = BaseHook("filter", "input", -1)
+_POSTROUTING: Final = BaseHook("nat", "postrouting", 100)
+
+
+def chains(settings: RuleSettings) -> list[Chain]:
+    """Return all static chains for one configuration."""
+    return [
+        _chain("raw-PREROUTING", _prerouting(settings), _RAW),
+        _chain("filter-FORWARD", _forward(settings), _FORWARD),
+        _chain("filter-INPUT", _input(settings), _INPUT),
+        _chain("nat-POSTROUTING", [Rule((jump(names.NAT_OUTGOING),))], _POSTROUTING),
+        _chain(names.ANTI_SPOOFING, _anti_spoofing()),
+        _chain(names.FROM_WORKLOADS, _dispatch(Field.IIFNAME, names.FROM_WORKLOADS_MAP)),
+        _chain(names.TO_WORKLOADS, _dispatch(Field.OIFNAME, names.TO_WORKLOADS_MAP)),
+        _chain(names.WORKLOAD_TO_HOST, _workload_to_host(settings)),
+        _chain(names.NAT_OUTGOING, _nat_outgoing(settings)),
+    ]
+
+
+def sets() -> list[Set]:
+    """Return the static sets, empty."""
+    source = {4: (KeyType.IFNAME, KeyType.IPV4_ADDR), 6: (KeyType.IFNAME, KeyType.IPV6_ADDR)}
+    address = {4: (KeyType.IPV4_ADDR,), 6: (KeyType.IPV6_ADDR,)}
+    return [
+        kept
+        for version in (4, 6)
+        for kept in (
+            Set(names.SOURCES[version], source[version], owner=_OWNER),
+            Set(names.MASQUERADE_POOLS[version], address[version], interval=True, owner=_OWNER),
+            Set(names.ALL_POOLS[version], address[version], interval=True, owner=_OWNER),
+            Set(names.ALL_HOSTS[version], address[version], owner=_OWNER),
+        )
+    ]
+
+
+def maps() -> list[VerdictMap]:
+    """Return the two dispatch maps, empty."""
+    key = (KeyType.IFNAME,)
+    return [
+        VerdictMap(names.FROM_WORKLOADS_MAP, key, owner=_OWNER),
+        VerdictMap(names.TO_WORKLOADS_MAP, key, owner=_OWNER),
+    ]
+
+
+def _chain(name: str, rules: list[Rule], hook: BaseHook | None = None) -> Chain:
+    return Chain(name, tuple(rules), hook, owner=_OWNER)
+
+
+def _interfaces(field: Field, settings: RuleSettings) -> Iterator[Match]:
+    for prefix in settings.interface_prefixes:
+        yield Match(field, NamePrefix(prefix))
+
+
+def _prerouting(settings: RuleSettings) -> list[Rule]:
+    return [
+        Rule((match, jump(names.ANTI_SPOOFING))) for match in _interfaces(Field.IIFNAME, settings)
+    ]
+
+
+def _anti_spoofing() -> list[Rule]:
+    """A workload may only send from its own addresses; neighbour discovery also from link-local ones."""
+    icmpv6 = Match(Field.L4PROTO, _ICMPV6)
+    return [
+        Rule((Match((Field.IIFNAME, Field.IP_SADDR), Named(names.SOURCES[4])), RETURN)),
+        Rule((Match((Field.IIFNAME, Field.IP6_SADDR), Named(names.SOURCES[6])), RETURN)),
+        Rule((icmpv6, Match(Field.IP6_SADDR, OneOf((_LINK_LOCAL, _UNSPECIFIED))), RETURN)),
+        Rule((DROP,), comment="source address is not the workload's"),
+    ]
+
+
+def _forward(settings: RuleSettings) -> list[Rule]:
+    rules = [Rule((Bits(Field.CT_STATE, _SAVED_BY_TRACKING), ACCEPT))]
+    for field in (Field.IIFNAME, Field.OIFNAME):
+        if settings.drop_invalid:
+            rules += [Rule((match, *_invalid())) for match in _interfaces(field, settings)]
+    for field, chain in (
+        (Field.IIFNAME, names.FROM_WORKLOADS),
+        (Field.OIFNAME, names.TO_WORKLOADS),
+    ):
+        rules += [Rule((match, jump(chain))) for match in _interfaces(field, settings)]
+    return rules
+
+
+def _invalid() -> tuple[Statement, ...]:
+    return Bits(Field.CT_STATE, CtState.INVALID), DROP
+
+
+def _dispatch(field: Field, map_name: str) -> list[Rule]:
+    return [
+        Rule((VerdictLookup(field, map_name),)),
+        Rule((DROP,), comment="unknown workload interface"),
+    ]
+
+
+def _input(settings: RuleSettings) -> list[Rule]:
+    return [
+        Rule((match, goto(names.WORKLOAD_TO_HOST)))
+        for match in _interfaces(Field.IIFNAME, settings)
+    ]
+
+
+def _workload_to_host(settings: RuleSettings) -> list[Rule]:
+    neighbours = Match(Field.ICMPV6_TYPE, OneOf(_NEIGHBOUR_TYPES))
+    rules = [
+        Rule((Bits(Field.CT_STATE, _SAVED_BY_TRACKING), ACCEPT)),
+        Rule((neighbours, ACCEPT), comment="neighbour discovery"),
+    ]
+    if settings.drop_invalid:
+        rules.append(Rule(_invalid()))
+    rules.append(Rule((jump(names.FROM_WORKLOADS),)))
+    verdict = {"Drop": DROP, "Return": RETURN, "Accept": ACCEPT}[settings.endpoint_to_host]
+    rules.append(Rule((verdict,), comment="endpoint to host action"))
+    return rules
+
+
+def _nat_outgoing(settings: RuleSettings) -> list[Rule]:
+    return [_masquerade(version, settings) for version in (4, 6)]
+
+
+def _masquerade(version: int, settings: RuleSettings) -> Rule:
+    source = {4: Field.IP_SADDR, 6: Field.IP6_SADDR}[version]
+    destination = {4: Field.IP_DADDR, 6: Field.IP6_DADDR}[version]
+    nfproto = {4: NfProto.IPV4, 6: NfProto.IPV6}[version]
+    conditions: list[Statement] = [
+        Match(Field.NFPROTO, nfproto),
+        Match(source, Named(names.MASQUERADE_POOLS[version])),
+        Match(destination, Named(names.ALL_POOLS[version]), negate=True),
+    ]
+    if settings.exclude_hosts_from_nat:
+        conditions.append(Match(destination, Named(names.ALL_HOSTS[version]), negate=True))
+    if settings.nat_outgoing_interface:
+        conditions.append(Match(Field.OIFNAME, settings.nat_outgoing_interface))
+    return Rule((*conditions, Masquerade(fully_random=True)), comment="NAT outgoing")

@@ -1,0 +1,130 @@
+"""node: run and look at the services of this host.
+
+The services are another program, ``calico-node``; it is called as a user would call it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from calicoctl.node_status import render
+from libcalico.errors import CalicoError, ConfigError
+
+#: Option → variable that calico-node reads. Source: calico-control-plane reference, section 6.6.
+_VARIABLES = {
+    "name": "NODENAME",
+    "ip": "IP",
+    "ip6": "IP6",
+    "as_number": "AS",
+    "ip_autodetection_method": "IP_AUTODETECTION_METHOD",
+    "ip6_autodetection_method": "IP6_AUTODETECTION_METHOD",
+    "backend": "CALICO_NETWORKING_BACKEND",
+}
+
+
+@click.group()
+def node() -> None:
+    """Run and inspect Calico's services on this host."""
+
+
+@node.command()
+@click.option("--name", help="Name of this node  [default: the host's name]")
+@click.option("--ip", help="IPv4 address for routing, autodetect or none  [default: autodetect]")
+@click.option("--ip6", help="IPv6 address for routing, autodetect or none  [default: none]")
+@click.option("--as", "as_number", help="AS number of this node  [default: the cluster's]")
+@click.option("--ip-autodetection-method", help="first-found, interface=REGEX, cidr=CIDR, ...")
+@click.option("--ip6-autodetection-method", help="The same for IPv6.")
+@click.option("--backend", type=click.Choice(["bird", "none"]), help="Routing  [default: bird]")
+@click.option("--no-default-ippools", is_flag=True, help="Do not create pools if there are none.")
+@click.option(
+    "--runtime",
+    type=click.Choice(["native"]),
+    default="native",
+    show_default=True,
+    help="native: processes of this host, under a supervisor.",
+)
+@click.option("--foreground", is_flag=True, help="Stay with the services until they end.")
+@click.option("--dryrun", is_flag=True, help="Print the command and its settings, do nothing.")
+def run(**options: Any) -> None:
+    """Start Calico's services on this host: start-up, Felix, BGP agent, BIRD, workload server.
+
+    \b
+    Example: ETCD_ENDPOINTS=http://10.0.0.1:2379 calicoctl node run --runtime=native --ip=autodetect
+    """
+    settings = _settings(options)
+    command = [_calico_node(), "run", *([] if options["foreground"] else ["--detach"])]
+    if options["dryrun"]:
+        shown = " ".join(f"{name}={value}" for name, value in sorted(settings.items()))
+        click.echo(f"{shown} {' '.join(command)}".strip())
+        return
+    _need_root("node run")
+    sys.stdout.flush()
+    os.execve(command[0], command, {**os.environ, **settings})
+
+
+@node.command()
+def stop() -> None:
+    """Stop Calico's services on this host; policy and routes stay in force."""
+    _need_root("node stop")
+    _exit_with(subprocess.run([_calico_node(), "stop"], check=False))
+
+
+@node.command()
+def status() -> None:
+    """Show whether Calico runs on this host, and its BGP sessions."""
+    _need_root("node status")
+    reply = subprocess.run(
+        [_calico_node(), "status", "--output", "json"],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    try:
+        report = json.loads(reply.stdout)
+    except ValueError as error:
+        raise CalicoError(reply.stderr.strip() or "calico-node gave no status") from error
+    text, healthy = render(report)
+    click.echo(text)
+    if not healthy:
+        raise click.exceptions.Exit(1)
+
+
+def _settings(options: Mapping[str, Any]) -> dict[str, str]:
+    settings = {
+        variable: str(options[option])
+        for option, variable in _VARIABLES.items()
+        if options[option] is not None
+    }
+    if options["no_default_ippools"]:
+        settings["NO_DEFAULT_POOLS"] = "true"
+    return settings
+
+
+def _calico_node() -> str:
+    """Return the path of the calico-node program: beside this one, or on PATH."""
+    beside = Path(sys.argv[0]).resolve().parent / "calico-node"
+    found = str(beside) if beside.exists() else shutil.which("calico-node")
+    if found is None:
+        raise ConfigError(
+            "calico-node is not installed here; install it with: pip install calico-node"
+        )
+    return found
+
+
+def _need_root(command: str) -> None:
+    if os.geteuid() != 0:
+        raise ConfigError(f"calicoctl {command} needs root; run it with sudo")
+
+
+def _exit_with(done: subprocess.CompletedProcess[bytes]) -> None:
+    if done.returncode:
+        raise click.exceptions.Exit(done.returncode)
