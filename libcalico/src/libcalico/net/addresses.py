@@ -13,10 +13,10 @@ from typing import Final, Literal, NamedTuple
 
 from libcalico.errors import ValidationError
 
-IpVersion = Literal[4, 6]
+Version = Literal[4, 6]
 
 #: IP version → bits of an address.
-BITS: Final[dict[IpVersion, int]] = {4: 32, 6: 128}
+BITS: Final[dict[int, int]] = {4: 32, 6: 128}
 _MAPPED: Final = 0xFFFF  # the upper 96 bits of ::ffff:0:0/96
 _FIRST_COMPATIBLE, _LAST_COMPATIBLE = 0x10000, 0xFFFFFFFF
 
@@ -32,7 +32,7 @@ class Cidr(NamedTuple):
         prefix: length in bits.
     """
 
-    version: IpVersion
+    version: int
     value: int
     prefix: int
 
@@ -47,7 +47,7 @@ class Cidr(NamedTuple):
             raise ValidationError(
                 f"{address!r} is no address: it has {len(address)} bytes, not 4 or 16"
             )
-        version: IpVersion = 4 if len(address) == 4 else 6
+        version = 4 if len(address) == 4 else 6
         bits = BITS[version]
         if prefix is not None and not 0 <= prefix <= bits:
             raise ValidationError(f"prefix length {prefix} is not between 0 and {bits}")
@@ -59,6 +59,11 @@ class Cidr(NamedTuple):
         return BITS[self.version]
 
     @property
+    def address(self) -> str:
+        """Text of the address without the prefix length, canonical."""
+        return address_text(self.version, self.value)
+
+    @property
     def is_address(self) -> bool:
         """Whether this is one address."""
         return self.prefix == BITS[self.version]
@@ -66,8 +71,7 @@ class Cidr(NamedTuple):
     @property
     def is_masked(self) -> bool:
         """Whether no host bit is set."""
-        host_bits = BITS[self.version] - self.prefix
-        return self.value >> host_bits << host_bits == self.value
+        return self.first == self.value
 
     @property
     def size(self) -> int:
@@ -89,7 +93,11 @@ class Cidr(NamedTuple):
         """Return the network: the same with host bits cleared."""
         return Cidr(self.version, self.first, self.prefix)
 
-    def address(self) -> Cidr:
+    def supernet(self, prefix: int) -> Cidr:
+        """Return the network of that shorter (or equal) prefix length that this one lies in."""
+        return masked(self.version, self.value, prefix)
+
+    def host(self) -> Cidr:
         """Return the address alone, as a /32 or /128."""
         return Cidr(self.version, self.value, BITS[self.version])
 
@@ -121,7 +129,7 @@ class Cidr(NamedTuple):
             raise ValidationError(f"{address} is not in {self}")
         return address.value - self.first
 
-    def at(self, ordinal: int) -> Cidr:
+    def nth(self, ordinal: int) -> Cidr:
         """Return the address at a place, from 0, as /32 or /128.
 
         Raises:
@@ -135,10 +143,6 @@ class Cidr(NamedTuple):
         """Return the address in network order, 4 or 16 bytes."""
         return self.value.to_bytes(BITS[self.version] // 8, "big")
 
-    def address_text(self) -> str:
-        """Return the address without the prefix length, canonical."""
-        return address_text(self.version, self.value)
-
     def text(self) -> str:
         """Return ``address/prefix``, canonical."""
         return f"{address_text(self.version, self.value)}/{self.prefix}"
@@ -147,7 +151,13 @@ class Cidr(NamedTuple):
         return self.text()
 
 
-def address_text(version: IpVersion, value: int) -> str:
+def masked(version: int, value: int, prefix: int) -> Cidr:
+    """Return the network of an address: its host bits cleared."""
+    host_bits = BITS[version] - prefix
+    return Cidr(version, value >> host_bits << host_bits, prefix)
+
+
+def address_text(version: int, value: int) -> str:
     """Return the canonical text of an address (RFC 5952; ``::1:2`` as Go prints it, never ``::0.1.0.2``).
 
     Args:
@@ -209,6 +219,16 @@ def parse_interface(text: str) -> Cidr:
     ):
         raise ValidationError(f"{text!r}: the prefix length must be 0 to {address.prefix}")
     return Cidr(address.version, address.value, int(tail))
+
+
+def split_interface(text: str) -> tuple[Cidr, int]:
+    """Return the network of an interface's address such as ``10.0.0.5/24``, and the address's value.
+
+    Raises:
+        ValidationError: it is no address with or without prefix length.
+    """
+    interface = parse_interface(text)
+    return interface.masked(), interface.value
 
 
 def _address(text: str) -> Cidr | None:

@@ -36,13 +36,15 @@ class PortRange(NamedTuple):
     first: int
     last: int
 
-    def contains(self, port: int) -> bool:
-        """Return whether the port is in the range."""
-        return self.first <= port <= self.last
+    def __contains__(self, port: object) -> bool:
+        return isinstance(port, int) and self.first <= port <= self.last
 
     def text(self) -> str:
         """Return ``80`` or ``80:90``."""
         return str(self.first) if self.first == self.last else f"{self.first}:{self.last}"
+
+    def __str__(self) -> str:
+        return self.text()
 
 
 def protocol_number(protocol: int | str) -> int:
