@@ -172,7 +172,7 @@ def applies_to(peer: BGPPeer, name: str, node: Node) -> bool:
 
 
 def _selects(expression: str, node: Node) -> bool:
-    return selector.parse(expression).matches(node.metadata.labels)
+    return selector.parse(expression).evaluate(node.metadata.labels)
 
 
 def _targets(cluster: Cluster, peer: BGPPeer, version: Version) -> Iterator[_Target]:

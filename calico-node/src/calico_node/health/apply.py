@@ -15,7 +15,6 @@ from calico_node.health.model import Aggregator
 from libcalico.errors import ConfigError, UnavailableError, ValidationError
 
 _REQUEST_TIMEOUT_S = 5.0
-_LARGEST_BODY = 1 << 20
 _REASONS = {200: "OK", 204: "No Content", 404: "Not Found", 405: "Method Not Allowed"}
 _REASONS[503] = "Service Unavailable"
 
@@ -114,7 +113,7 @@ async def ask(host: str, port: int, path: str) -> Answer:
             try:
                 request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
                 writer.write(request.encode())
-                return _decode(await reader.read(_LARGEST_BODY))
+                return _decode(await reader.read())
             finally:
                 writer.close()
     except (OSError, TimeoutError, ValidationError) as error:
