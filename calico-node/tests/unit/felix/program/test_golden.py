@@ -1,0 +1,116 @@
+"""The whole table for a small, complete case, as an operator would see it.
+
+Set ``CALICO_REWRITE_GOLDEN=1`` to write the file anew; commit the difference only if you can say why.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from calico_node.felix.messages import (
+    ActivePolicy,
+    Changes,
+    CompiledRule,
+    EndpointId,
+    EndpointPolicies,
+    LocalEndpoint,
+    PolicyId,
+    Pool,
+    PortMember,
+    RuleSide,
+    SetChange,
+    SetId,
+    TierPolicies,
+)
+from calico_node.felix.nft import text
+from calico_node.felix.program.program import Program
+from calico_node.felix.program.settings import RuleSettings
+from libcalico.net.addresses import parse_cidr
+from libcalico.net.ports import PortRange
+
+GOLDEN = Path(__file__).parent / "golden" / "table.nft"
+CLIENTS, HTTP, BLOCKED = SetId("s:clients"), SetId("n:http"), SetId("s:blocked")
+WEB = PolicyId("NetworkPolicy", "shop", "web")
+AUDIT = PolicyId("GlobalNetworkPolicy", "", "audit")
+
+
+def net(text_: str):
+    return parse_cidr(text_)
+
+
+def web() -> ActivePolicy:
+    """Every form of a rule that rendering knows."""
+    clients = RuleSide(sets=(CLIENTS,))
+    return ActivePolicy(
+        "application",
+        (
+            CompiledRule(
+                "Allow",
+                protocol=6,
+                source=clients,
+                destination=RuleSide(ports=(PortRange(80, 80), PortRange(8080, 8090)), port_sets=(HTTP,)),
+                comment="the shop's front door",
+            ),
+            CompiledRule("Allow", protocol=1, icmp=(8, None), source=RuleSide(nets=(net("10.0.0.0/8"),))),
+            CompiledRule("Deny", protocol=58, not_icmp=(128, 0)),
+            CompiledRule("Pass", ip_version=6, not_protocol=17, source=RuleSide(not_sets=(BLOCKED,))),
+            CompiledRule(
+                "Deny",
+                protocol=17,
+                source=RuleSide(not_nets=(net("10.1.0.0/16"), net("10.2.0.1")), not_ports=(PortRange(53, 53),)),
+            ),
+            CompiledRule("Deny", source=RuleSide(not_nets=(net("0.0.0.0/0"),))),
+        ),
+        (CompiledRule("Allow"),),
+    )
+
+
+def table_text() -> str:
+    program = Program(RuleSettings())
+    policies = EndpointPolicies(
+        (
+            TierPolicies("security", "Pass", (AUDIT,), (AUDIT,)),
+            TierPolicies("application", "Deny", (WEB,), ()),
+        ),
+        ("kns.shop", "ghost"),
+    )
+    program.apply(
+        Changes(
+            sets={
+                CLIENTS: SetChange(
+                    frozenset({net("10.65.0.1"), net("fd65::1"), net("192.0.2.0/24"), net("192.0.2.128/25")}),
+                    created=True,
+                ),
+                BLOCKED: SetChange(created=True),
+                HTTP: SetChange(frozenset({PortMember(net("10.65.0.2"), 6, 8000)}), created=True),
+            },
+            policies={
+                WEB: web(),
+                AUDIT: ActivePolicy("security", (CompiledRule("Log"),), (CompiledRule("Pass"),)),
+            },
+            profiles={
+                "kns.shop": ActivePolicy("", (CompiledRule("Allow"),), (CompiledRule("Allow"),)),
+                "ghost": ActivePolicy("", (), (), missing=True),
+            },
+            endpoints={
+                EndpointId("shop", "web-1"): LocalEndpoint(
+                    "cali123", (net("10.65.0.2"), net("fd65::2")), "ee:ee:ee:ee:ee:ee", policies
+                ),
+            },
+            pools={
+                "v4": Pool(net("10.65.0.0/16"), nat_outgoing=True),
+                "v6": Pool(net("fd65::/48"), nat_outgoing=False),
+            },
+            hosts={"host-1": (net("10.233.0.11"),)},
+        )
+    )
+    return text.render(program.table())
+
+
+def test_the_table_reads_as_agreed():
+    actual = table_text()
+    if os.environ.get("CALICO_REWRITE_GOLDEN"):
+        GOLDEN.parent.mkdir(exist_ok=True)
+        GOLDEN.write_text(actual)
+    assert actual == GOLDEN.read_text()
