@@ -54,6 +54,8 @@ class Subscription:
     """
 
     def __init__(self, prefixes: Sequence[str], start: Revision, wake: Callable[[], None]) -> None:
+        if not prefixes:
+            raise ValueError("a watch needs at least one prefix")
         self._prefixes = tuple(prefixes)
         self._start = start
         self._wake = wake
@@ -195,6 +197,8 @@ class MemoryStore:
 
     def read(self, prefixes: tuple[str, ...]) -> Snapshot:
         """See :meth:`Backend.read`."""
+        if not prefixes:
+            raise ValueError("a read needs at least one prefix")
         with self._operation():
             keys = sorted(key for key in self._items if key.startswith(prefixes))
             return Snapshot(self._revision, tuple(self._items[key] for key in keys))
@@ -328,11 +332,12 @@ class _Door:
 
     def subscribe(self, subscription: Subscription, start: Revision) -> None:
         """Connect a watch. A refusal is raised by the watch's iterator."""
-        try:
-            self._open_store().subscribe(subscription, start)
-        except (CompactedError, UnavailableError) as error:
-            subscription.fail(error)
-        self._subscriptions.add(subscription)
+        with self.store.changed:
+            self._subscriptions.add(subscription)
+            try:
+                self._open_store().subscribe(subscription, start)
+            except (CompactedError, UnavailableError) as error:
+                subscription.fail(error)
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """Disconnect a watch and end its iteration."""
@@ -340,8 +345,8 @@ class _Door:
         self._subscriptions.discard(subscription)
 
     def _shut(self) -> None:
-        self._closed = True
         with self.store.changed:
+            self._closed = True
             for subscription in self._subscriptions:
                 subscription.fail(UnavailableError("datastore: the backend was closed"))
 
