@@ -1,1 +1,1 @@
-"""The documentation and the checks that keep it true."""
+"""Checks that keep the documentation true: :mod:`.links` finds links that lead nowhere."""

@@ -1,1 +1,4 @@
-"""Release scripts' knowledge of the packages of this tree."""
+"""What release scripts must know of this tree: which packages there are, and which a change touches.
+
+:mod:`.packages` reads their metadata, :mod:`.changed` finds the affected ones.
+"""
