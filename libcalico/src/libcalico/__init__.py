@@ -1,1 +1,57 @@
-"""The shared library: resources, datastore, selectors, IPAM, policy, netlink."""
+"""The shared library: resources, datastore, selectors, IPAM, policy, netlink.
+
+A tour, from what stands on nothing to what stands on everything:
+
+* :mod:`libcalico.errors` - every error, sorted by what the caller can do about it;
+* :mod:`libcalico.net` - addresses, CIDRs, ports, MACs, interface names;
+* :mod:`libcalico.selector` - the label selector language;
+* :mod:`libcalico.resources` - the kinds, their defaults, rules and JSON;
+* :mod:`libcalico.datastore` - the port to the store, its two implementations, keys, Syncer;
+* :mod:`libcalico.client` - typed create, read, update, delete;
+* :mod:`libcalico.ipam` - blocks, affinities, handles;
+* :mod:`libcalico.policy` - the reference evaluator: packet → verdict, and why;
+* :mod:`libcalico.netlink` - links, routes, namespaces, sysctls;
+* :mod:`libcalico.workload` - attaching workloads to the network.
+
+Importing this module costs nothing; the public names below are loaded when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from libcalico.client import Client
+    from libcalico.errors import (
+        AlreadyExistsError,
+        CalicoError,
+        ConflictError,
+        DatastoreError,
+        NotFoundError,
+        UnavailableError,
+        ValidationError,
+    )
+
+__all__ = [
+    "AlreadyExistsError",
+    "CalicoError",
+    "Client",
+    "ConflictError",
+    "DatastoreError",
+    "NotFoundError",
+    "UnavailableError",
+    "ValidationError",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first used."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = "libcalico.client" if name == "Client" else "libcalico.errors"
+    return getattr(import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

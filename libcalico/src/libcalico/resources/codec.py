@@ -90,6 +90,11 @@ def to_mapping(resource: Resource) -> dict[str, Any]:
     return cast(dict[str, Any], _go_numbers(document, raw=False))
 
 
+def to_known_mapping(resource: Resource) -> dict[str, Any]:
+    """Return the stored form without the fields that this version does not know."""
+    return _plain(resource, omit_empty_structs=False, keep_unknown=False)
+
+
 def from_manifest(document: Any) -> Resource:
     """Read a resource that a person wrote: unknown fields and wrong values are errors.
 
@@ -194,7 +199,7 @@ def _keep_unknown_in(value: Any, raw: Any) -> None:
             _keep_unknown(member, raw_member)
 
 
-def _plain(model: Model, *, omit_empty_structs: bool) -> dict[str, Any]:
+def _plain(model: Model, *, omit_empty_structs: bool, keep_unknown: bool = True) -> dict[str, Any]:
     """Return outside name → value in Go's order, unknown fields last."""
     document: dict[str, Any] = {"kind": model.kind} if isinstance(model, Resource) else {}
     for field in fields_of(type(model)):
@@ -202,21 +207,25 @@ def _plain(model: Model, *, omit_empty_structs: bool) -> dict[str, Any]:
         if field.unset is not ALWAYS and value == field.unset and type(value) is type(field.unset):
             continue
         if field.model is not None and value is not None:
-            value = _plain_nested(value, omit_empty_structs=omit_empty_structs)
+            value = _plain_nested(value, omit_empty_structs, keep_unknown)
         elif field.is_map and value:
             value = dict(sorted(value.items()))
         if omit_empty_structs and value == {} and field.name not in ("metadata", "spec"):
             continue
         document[field.name] = value
-    for name, value in model.unknown_fields.items():
-        document.setdefault(name, value)
+    if keep_unknown:
+        for name, value in model.unknown_fields.items():
+            document.setdefault(name, value)
     return document
 
 
-def _plain_nested(value: Any, *, omit_empty_structs: bool) -> Any:
-    if isinstance(value, list):
-        return [_plain(member, omit_empty_structs=omit_empty_structs) for member in value]
-    return _plain(value, omit_empty_structs=omit_empty_structs)
+def _plain_nested(value: Any, omit_empty_structs: bool, keep_unknown: bool) -> Any:
+    members = value if isinstance(value, list) else [value]
+    plain = [
+        _plain(member, omit_empty_structs=omit_empty_structs, keep_unknown=keep_unknown)
+        for member in members
+    ]
+    return plain if isinstance(value, list) else plain[0]
 
 
 def _go_numbers(value: Any, *, raw: bool = True) -> Any:

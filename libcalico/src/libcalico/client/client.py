@@ -1,0 +1,96 @@
+"""The client: one :class:`ResourceClient` for each kind, over one blocking backend."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from libcalico.client import initialization, nodes, pools, tiers
+from libcalico.client.behaviour import Behaviour
+from libcalico.client.cleanup import AddressCleanup
+from libcalico.client.resource_client import ResourceClient
+from libcalico.datastore.backend import Backend
+from libcalico.resources.bgp import BGPConfiguration, BGPPeer
+from libcalico.resources.clusterinfo import ClusterInformation
+from libcalico.resources.endpoints import WorkloadEndpoint
+from libcalico.resources.felixconfig import FelixConfiguration
+from libcalico.resources.ippools import IPPool
+from libcalico.resources.model import ObjectMeta, Resource
+from libcalico.resources.names import DEFAULT_ALLOW_PROFILE
+from libcalico.resources.networksets import GlobalNetworkSet, NetworkSet
+from libcalico.resources.nodes import Node
+from libcalico.resources.policy import GlobalNetworkPolicy, NetworkPolicy, Rule, Tier
+from libcalico.resources.profiles import Profile, ProfileSpec
+from libcalico.resources.registry import class_of
+
+R = TypeVar("R", bound=Resource)
+
+#: The profile that allows everything: every reader sees it, it is never stored.
+_DEFAULT_ALLOW = Profile(
+    metadata=ObjectMeta(name=DEFAULT_ALLOW_PROFILE, resource_version="1"),
+    spec=ProfileSpec(ingress=[Rule(action="Allow")], egress=[Rule(action="Allow")]),
+)
+_BEHAVIOURS: dict[type[Resource], Behaviour[Any]] = {
+    GlobalNetworkPolicy: tiers.GLOBAL_POLICY_BEHAVIOUR,
+    IPPool: pools.BEHAVIOUR,
+    NetworkPolicy: tiers.POLICY_BEHAVIOUR,
+    Node: nodes.BEHAVIOUR,
+    Profile: Behaviour[Profile](synthetic=(_DEFAULT_ALLOW,)),
+    Tier: tiers.BEHAVIOUR,
+}
+
+
+class Client:
+    """Typed access to all resources of a datastore.
+
+    Attributes:
+        backend: where they are stored; stays the caller's to close.
+        addresses: IPAM, which deletions of pools and nodes need if any address was ever assigned.
+        pause: blocks for so many seconds (tests pass a clock of their own).
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        addresses: AddressCleanup | None = None,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.backend = backend
+        self.addresses = addresses
+        self.pause = pause
+        self.bgpconfigurations = self._of(BGPConfiguration)
+        self.bgppeers = self._of(BGPPeer)
+        self.clusterinformations = self._of(ClusterInformation)
+        self.felixconfigurations = self._of(FelixConfiguration)
+        self.globalnetworkpolicies = self._of(GlobalNetworkPolicy)
+        self.globalnetworksets = self._of(GlobalNetworkSet)
+        self.ippools = self._of(IPPool)
+        self.networkpolicies = self._of(NetworkPolicy)
+        self.networksets = self._of(NetworkSet)
+        self.nodes = self._of(Node)
+        self.profiles = self._of(Profile)
+        self.tiers = self._of(Tier)
+        self.workloadendpoints = self._of(WorkloadEndpoint)
+
+    def resource(self, kind: str) -> ResourceClient[Any]:
+        """Return the client of a kind named exactly (``IPPool``).
+
+        Raises:
+            ValidationError: there is no such kind.
+        """
+        found: ResourceClient[Any] = getattr(self, class_of(kind).INFO.plural)
+        return found
+
+    def ensure_initialized(self, version: str = "", cluster_type: str = "") -> None:
+        """Make sure that ClusterInformation and the built-in tiers exist and are complete.
+
+        Args:
+            version: stored as the cluster's Calico version, unless "".
+            cluster_type: comma-separated words to add to the cluster's type.
+        """
+        initialization.ensure_initialized(self, version, cluster_type)
+
+    def _of(self, resource_class: type[R]) -> ResourceClient[R]:
+        behaviour: Behaviour[R] = _BEHAVIOURS.get(resource_class, Behaviour())
+        return ResourceClient(self, resource_class, behaviour)
