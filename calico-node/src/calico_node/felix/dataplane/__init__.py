@@ -1,0 +1,1 @@
+"""What brings the desired state into the kernel: :mod:`.enforcer` policy, :mod:`.router` routes."""

@@ -1,0 +1,1 @@
+"""Routes of this host: :mod:`.plan` decides, ``dataplane.router`` does."""

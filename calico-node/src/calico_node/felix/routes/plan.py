@@ -1,0 +1,133 @@
+"""Which routes this host needs, and which differ from what the kernel has. Pure.
+
+A workload's address is reached through its interface; what is left of the host's own blocks goes
+nowhere, so that a packet to an unassigned address does not leave by the default route and come back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from calico_node.felix.messages import EndpointId, LocalEndpoint
+from libcalico.net.addresses import Cidr
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where packets go: to a workload's interface, or nowhere (an empty name)."""
+
+    interface: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A network interface: its index, and whether it is up."""
+
+    index: int
+    is_up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """A route of ours as the kernel has it: index of its interface, 0 for nowhere."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """Make the route to ``destination`` lead to ``index``, or, None, remove it."""
+
+    destination: Cidr
+    index: int | None
+
+
+class Wanted:
+    """Destination → target, kept under change, so that a change costs its own size.
+
+    Of two endpoints with one address the one with the lowest identity has it. A block of one
+    single address needs no route to nowhere.
+    """
+
+    def __init__(self) -> None:
+        self.targets: dict[Cidr, Target] = {}
+        self._endpoints: dict[EndpointId, LocalEndpoint] = {}
+        self._claims: dict[Cidr, set[EndpointId]] = {}
+        self._blocks: set[Cidr] = set()
+
+    def change(
+        self,
+        endpoints: Mapping[EndpointId, LocalEndpoint | None],
+        blocks: Mapping[Cidr, bool | None],
+    ) -> set[Cidr]:
+        """Take in changed endpoints and blocks (None: gone); return the destinations to look at."""
+        touched: set[Cidr] = set(blocks)
+        for endpoint_id, endpoint in endpoints.items():
+            touched |= self._claim(endpoint_id, endpoint)
+        for block, is_ours in blocks.items():
+            (self._blocks.add if is_ours else self._blocks.discard)(block)
+        for destination in touched:
+            self._decide(destination)
+        return touched
+
+    def through(self, interface: str) -> set[Cidr]:
+        """Return the destinations that lead to an interface."""
+        return {d for d, target in self.targets.items() if target.interface == interface}
+
+    def _claim(self, endpoint_id: EndpointId, endpoint: LocalEndpoint | None) -> set[Cidr]:
+        old = self._endpoints.pop(endpoint_id, None)
+        touched = set(old.addresses) if old is not None else set()
+        for address in touched:
+            self._claims[address].discard(endpoint_id)
+        if endpoint is not None:
+            self._endpoints[endpoint_id] = endpoint
+            for address in endpoint.addresses:
+                self._claims.setdefault(address, set()).add(endpoint_id)
+                touched.add(address)
+        return touched
+
+    def _decide(self, destination: Cidr) -> None:
+        claims = self._claims.get(destination)
+        if claims:
+            self.targets[destination] = Target(self._endpoints[min(claims)].interface)
+            return
+        self._claims.pop(destination, None)
+        if destination in self._blocks and not destination.is_address:
+            self.targets[destination] = Target()
+        else:
+            self.targets.pop(destination, None)
+
+
+def plan(
+    wanted: Mapping[Cidr, Target],
+    links: Mapping[str, Link],
+    installed: Mapping[Cidr, Installed],
+    among: Collection[Cidr] | None = None,
+) -> list[Operation]:
+    """Return what to do so that the kernel has the wanted routes.
+
+    A route through an interface that is missing or down cannot be; it is not wanted for now.
+
+    Args:
+        among: destinations to look at; None: all.
+    """
+    looked_at = wanted.keys() | installed.keys() if among is None else among
+    operations = []
+    for destination in sorted(looked_at):
+        index = _index(wanted.get(destination), links)
+        there = installed.get(destination)
+        if index is None and there is not None:
+            operations.append(Operation(destination, None))
+        elif index is not None and (there is None or there.index != index):
+            operations.append(Operation(destination, index))
+    return operations
+
+
+def _index(target: Target | None, links: Mapping[str, Link]) -> int | None:
+    if target is None:
+        return None
+    if not target.interface:
+        return 0
+    link = links.get(target.interface)
+    return link.index if link is not None and link.is_up else None
