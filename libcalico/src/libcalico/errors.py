@@ -16,10 +16,13 @@
         * NoPoolError
         * AddressInUseError
     * NetlinkError: the kernel refused a request; carries ``errno``
+        * OverrunError: notifications were lost; read the state anew
     * ConfigError: a setting from the environment or a file cannot be used
 """
 
 from __future__ import annotations
+
+from errno import ENOBUFS
 
 
 class CalicoError(Exception):
@@ -102,6 +105,13 @@ class NetlinkError(CalicoError):
         super().__init__(message)
         self.errno = errno
         self.seq = seq
+
+
+class OverrunError(NetlinkError):
+    """Notifications were lost, because they came faster than they were read: read the state anew."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, ENOBUFS)
 
 
 class ConfigError(CalicoError):
