@@ -16,6 +16,7 @@ from struct import error as struct_error
 from typing import Final, NamedTuple
 
 from libcalico.errors import NetlinkError
+from libcalico.net.addresses import Cidr
 
 # Message types that every family knows.
 NLMSG_NOOP, NLMSG_ERROR, NLMSG_DONE, NLMSG_OVERRUN = 1, 2, 3, 4
@@ -276,6 +277,20 @@ def as_be32(payload: bytes) -> int:
 def as_text(payload: bytes) -> str:
     """Read a text up to its final zero; bytes that are no UTF-8 stay visible as escapes."""
     return payload.split(b"\0", 1)[0].decode(errors="backslashreplace")
+
+
+def as_address(payload: bytes) -> Cidr:
+    """Read 4 or 16 bytes as one address."""
+    if len(payload) not in (4, 16):
+        raise _malformed(f"{len(payload)} bytes where an address has 4 or 16", 0)
+    return Cidr.from_packed(payload)
+
+
+def with_prefix(address: Cidr, prefix: int) -> Cidr:
+    """Return an address with a prefix length; NetlinkError (EBADMSG) if that is too long for it."""
+    if prefix > address.prefix:
+        raise _malformed(f"prefix length {prefix} of {address.address}", 0)
+    return Cidr(address.version, address.value, prefix)
 
 
 def number_requests(requests: Iterable[bytes], first_seq: int, last_flags: int = 0) -> bytearray:

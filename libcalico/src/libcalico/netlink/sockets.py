@@ -30,11 +30,12 @@ from libcalico.netlink.codec import (
 
 NETLINK_ROUTE: Final = 0
 NETLINK_NETFILTER: Final = 12
+#: How much may wait unread in a socket, unless said otherwise.
+RECEIVE_BYTES: Final = 4 << 20
 
 _SOL_NETLINK: Final = 270
 _ADD_MEMBERSHIP, _CAP_ACK, _EXT_ACK, _GET_STRICT_CHK = 1, 10, 11, 12
 _SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 32, 33
-_RECEIVE_BYTES: Final = 4 << 20
 _SEND_BYTES: Final = 1 << 20
 _READ_BYTES: Final = 1 << 17  # dumps come in pieces of at most 32 KiB
 _SEND_MARGIN: Final = 4096
@@ -51,7 +52,7 @@ class NetlinkSocket:
     """
 
     def __init__(
-        self, family: int = NETLINK_ROUTE, groups: int = 0, *, receive_bytes: int = _RECEIVE_BYTES
+        self, family: int = NETLINK_ROUTE, groups: int = 0, *, receive_bytes: int = RECEIVE_BYTES
     ) -> None:
         """Open and bind the socket.
 
