@@ -65,7 +65,7 @@ def main() -> NoReturn:
     help="What to log on standard error.",
 )
 def calicoctl(log_level: str) -> None:
-    """Manage Calico's resources and the services of a node.
+    r"""Manage Calico's resources and the services of a node.
 
     \b
     Examples:
@@ -133,7 +133,7 @@ def create(
     namespace: str,
     skip_exists: bool,
 ) -> None:
-    """Create resources; they must not exist.
+    r"""Create resources; they must not exist.
 
     \b
     Example: calicoctl create -f pool.yaml
@@ -148,7 +148,7 @@ def create(
 @calicoctl.command()
 @_input
 def apply(filename: str, recursive: bool, skip_empty: bool, config: str, namespace: str) -> None:
-    """Create resources, or replace those that exist.
+    r"""Create resources, or replace those that exist.
 
     \b
     Examples:
@@ -164,7 +164,7 @@ def apply(filename: str, recursive: bool, skip_empty: bool, config: str, namespa
 @calicoctl.command()
 @_input
 def replace(filename: str, recursive: bool, skip_empty: bool, config: str, namespace: str) -> None:
-    """Replace resources; they must exist.
+    r"""Replace resources; they must exist.
 
     \b
     Example: calicoctl replace -f policy.yaml
@@ -190,12 +190,13 @@ def delete(
     namespace: str,
     skip_not_exists: bool,
 ) -> None:
-    """Delete resources, named on the command line or in files.
+    r"""Delete resources, named on the command line or in files.
 
     \b
     Examples:
       calicoctl delete networkpolicy web -n shop
       calicoctl delete -f policy.yaml
+    r
     """
     if kind is None:
         resources = _load(filename, namespace, recursive=recursive, skip_empty=skip_empty)
@@ -238,7 +239,7 @@ def get(
     all_namespaces: bool,
     export: bool,
 ) -> None:
-    """Show resources.
+    r"""Show resources.
 
     \b
     Examples:
@@ -281,7 +282,7 @@ def get(
 @_config
 @_namespace
 def patch(kind: str, name: str, text: str, form: str, config: str, namespace: str) -> None:
-    """Change some fields of a resource.
+    r"""Change some fields of a resource.
 
     \b
     Example: calicoctl patch ippool demo -p '{"spec": {"natOutgoing": true}}'
@@ -312,7 +313,7 @@ def label(
     config: str,
     namespace: str,
 ) -> None:
-    """Set or remove a label of a resource.
+    r"""Set or remove a label of a resource.
 
     \b
     Examples:
@@ -333,7 +334,7 @@ def label(
 @calicoctl.command()
 @_options(_file, _recursive, _skip_empty, _namespace)
 def validate(filename: str, recursive: bool, skip_empty: bool, namespace: str) -> None:
-    """Check files without a datastore.
+    r"""Check files without a datastore.
 
     \b
     Example: calicoctl validate -f policies/ -R

@@ -49,11 +49,7 @@ class Document:
     def place(self, path: str = "") -> str:
         """Return where a path is, for messages; the nearest line that is known."""
         while path and path not in self.lines:
-            path = (
-                path.rpartition("." if "." in path else "[")[0]
-                if not _ends_indexed(path)
-                else (path.rpartition("[")[0])
-            )
+            path = _parent(path)
         line = self.lines.get(path)
         where = f"{self.source}:{line}" if line else self.source
         return f"{where}: document {self.number}{self._subject()}"
@@ -67,8 +63,9 @@ class Document:
         return f" ({kind} {name})" if kind and name else f" ({kind})" if kind else ""
 
 
-def _ends_indexed(path: str) -> bool:
-    return path.endswith("]")
+def _parent(path: str) -> str:
+    """Return the path of what holds a value: ``spec.a[0]`` → ``spec.a`` → ``spec``."""
+    return path.rpartition("[")[0] if path.endswith("]") else path.rpartition(".")[0]
 
 
 def load(filename: str, *, recursive: bool = False) -> list[tuple[Document, Resource]]:
@@ -129,6 +126,8 @@ def _parse(source: str, text: str) -> Iterator[Document]:
     try:
         while loader.check_node():
             node = loader.get_node()
+            if node is None:
+                break
             _refuse_duplicates(source, node)
             content = loader.construct_document(node)
             if content is None:
@@ -171,7 +170,8 @@ def _refuse_duplicates(source: str, root: yaml.Node) -> None:
 
 def _members(content: Any, node: yaml.Node) -> Iterator[tuple[Any, yaml.Node, str]]:
     """Yield a document itself, or the members of a List or of an array."""
-    items, items_node = content, node
+    items: Any = content
+    items_node: yaml.Node | None = node
     if isinstance(content, Mapping) and str(content.get("kind", "")).endswith("List"):
         items, items_node = content.get("items"), _value_node(node, "items")
     if not isinstance(items, list) or not isinstance(items_node, yaml.SequenceNode):

@@ -20,7 +20,7 @@ _UNEXPORTED = ("namespace", "uid", "resourceVersion", "creationTimestamp", "gene
 class _Dumper(yaml.SafeDumper):
     """Writes lists inside mappings indented as kubectl does, and never aliases."""
 
-    def ignore_aliases(self, data: Any) -> bool:
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's signature
         return True
 
 

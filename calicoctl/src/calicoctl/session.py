@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from libcalico.client import Client
 from libcalico.datastore import config as datastore
-
-DEFAULT_CONFIG = Path("/etc/calico/calicoctl.cfg")
 
 
 @contextmanager
@@ -23,6 +22,6 @@ def connected(config: str | None) -> Iterator[Client]:
     Raises:
         ConfigError: the file or a setting cannot be used.
     """
-    settings = datastore.load(Path(config) if config else None)
+    settings = datastore.load(os.environ, Path(config) if config else None)
     with datastore.connect(settings) as backend:
         yield Client(backend)

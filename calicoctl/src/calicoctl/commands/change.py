@@ -7,11 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from libcalico.client import Client
-from libcalico.errors import ConflictError, ValidationError
+from libcalico.errors import ValidationError
 from libcalico.resources import codec
-from libcalico.resources.model import Resource, ResourceId
-
-_TRIES = 5
+from libcalico.resources.model import Resource, ResourceId, id_of
 
 
 def parse_patch(text: str) -> dict[str, Any]:
@@ -48,22 +46,14 @@ def patch(client: Client, wanted: ResourceId, changes: Mapping[str, Any]) -> Non
     Raises:
         ValidationError: the result is no valid resource, or would be another object.
     """
-    store = client.resource(wanted.kind)
-    for _ in range(_TRIES):
-        stored = store.get(wanted.name, wanted.namespace)
+
+    def patched(stored: Resource) -> Resource:
         changed = codec.from_manifest(merged(codec.to_mapping(stored), changes))
-        if (changed.kind, changed.name, changed.namespace) != (
-            wanted.kind,
-            stored.name,
-            stored.namespace,
-        ):
+        if id_of(changed) != id_of(stored):
             raise ValidationError("patch: kind, name and namespace cannot be changed")
-        try:
-            store.update(_as_next_version(changed, stored))
-        except ConflictError:
-            continue
-        return
-    raise ConflictError(f"update conflict: {wanted}: it kept changing; try again")
+        return _as_next_version(changed, stored)
+
+    client.resource(wanted.kind).modify(wanted.name, patched, wanted.namespace)
 
 
 def label(
@@ -74,18 +64,17 @@ def label(
     Raises:
         ValidationError: the label is there and may not be overwritten, or is not there to remove.
     """
-    store = client.resource(wanted.kind)
     subject = f"{wanted.kind} {wanted.name}"
-    for _ in range(_TRIES):
-        stored = store.get(wanted.name, wanted.namespace)
+    done = ""
+
+    def labelled(stored: Resource) -> Resource:
+        nonlocal done
         labels = dict(stored.metadata.labels)
         done = _change_label(labels, key, value, subject, overwrite=overwrite)
-        try:
-            store.update(stored.with_(metadata=stored.metadata.with_(labels=labels)))
-        except ConflictError:
-            continue
-        return done
-    raise ConflictError(f"update conflict: {wanted}: it kept changing; try again")
+        return stored.with_(metadata=stored.metadata.with_(labels=labels))
+
+    client.resource(wanted.kind).modify(wanted.name, labelled, wanted.namespace)
+    return done
 
 
 def _change_label(

@@ -55,7 +55,7 @@ def node() -> None:
 @click.option("--foreground", is_flag=True, help="Stay with the services until they end.")
 @click.option("--dryrun", is_flag=True, help="Print the command and its settings, do nothing.")
 def run(**options: Any) -> None:
-    """Start Calico's services on this host: start-up, Felix, BGP agent, BIRD, workload server.
+    r"""Start Calico's services on this host: start-up, Felix, BGP agent, BIRD, workload server.
 
     \b
     Example: ETCD_ENDPOINTS=http://10.0.0.1:2379 calicoctl node run --runtime=native --ip=autodetect

@@ -11,6 +11,7 @@ from calicoctl import namespaces, printers
 from calicoctl.columns import Context
 from libcalico.client import Client
 from libcalico.errors import NotFoundError, ValidationError
+from libcalico.resources import codec
 from libcalico.resources.bgp import BGPConfiguration
 from libcalico.resources.model import Resource, ResourceId, id_of
 from libcalico.resources.registry import KINDS
@@ -85,7 +86,7 @@ def render(
 def _document(found: Found, *, export: bool) -> object:
     if found.listed:
         return printers.listing(found.listed, found.resources)
-    show = printers.exported if export else printers.codec.to_mapping
+    show = printers.exported if export else codec.to_mapping
     documents = [show(resource) for resource in found.resources]
     if not documents:
         return None

@@ -12,19 +12,17 @@ from calicoctl import manifests, namespaces
 from calicoctl.batch import Outcome, Verb
 from libcalico.client import Client
 from libcalico.errors import (
-    AlreadyExistsError,
     CalicoError,
-    ConflictError,
     NotFoundError,
     UnavailableError,
     UnsupportedOperationError,
     ValidationError,
 )
-from libcalico.resources import defaults, validate
+from libcalico.resources.defaults import with_defaults
 from libcalico.resources.model import Resource, id_of
 from libcalico.resources.registry import KINDS
+from libcalico.resources.validate import validate
 
-_TRIES = 5
 _MANAGED_PREFIX = "knp.default."
 
 
@@ -39,7 +37,7 @@ def load(filename: str, namespace: str | None, *, recursive: bool) -> list[Resou
     for document, resource in manifests.load(filename, recursive=recursive):
         try:
             placed = namespaces.place(resource, namespace)
-            validate.check(defaults.complete(placed))
+            validate(with_defaults(placed))
             ready.append(placed)
         except ValidationError as error:
             problems += manifests.explain(document, error)
@@ -105,38 +103,11 @@ def _create(client: Client, resource: Resource) -> None:
 
 
 def _apply(client: Client, resource: Resource) -> None:
-    try:
-        _create(client, resource)
-    except AlreadyExistsError:
-        _replace(client, resource)
+    client.resource(resource.kind).apply(resource)
 
 
 def _replace(client: Client, resource: Resource) -> None:
-    """Write the input over what is stored; the input's resourceVersion, if given, must be current."""
-    store = client.resource(resource.kind)
-    given = resource.metadata.resource_version
-    for _ in range(1 if given else _TRIES):
-        stored = store.get(resource.name, resource.namespace)
-        if given and stored.metadata.resource_version != given:
-            raise ConflictError(
-                f"update conflict: {id_of(resource)}: resource version '{given}' is out of date (latest:"
-                f" {stored.metadata.resource_version}). Update the resource YAML/JSON in order to make"
-                " changes"
-            )
-        try:
-            store.update(_over(stored, resource))
-        except ConflictError:
-            continue
-        return
-    raise ConflictError(f"update conflict: {id_of(resource)}: it kept changing; try again")
-
-
-def _over(stored: Resource, wanted: Resource) -> Resource:
-    """Return what is wanted, as the next version of what is stored."""
-    metadata = stored.metadata.with_(
-        labels=dict(wanted.metadata.labels), annotations=dict(wanted.metadata.annotations)
-    )
-    return wanted.with_(metadata=metadata)
+    client.resource(resource.kind).replace(resource)
 
 
 def _without_identity(resource: Resource) -> Resource:
