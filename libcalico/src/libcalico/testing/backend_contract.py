@@ -124,8 +124,8 @@ class BackendContract:
         self, backend: Backend, root: str
     ) -> None:
         """Several prefixes, in any order, overlapping or not, give each key once."""
-        for name in ("b/2", "a/1", "c/3", "a/2", "ab"):
-            last = backend.put(root + name, name.encode())
+        names = ("b/2", "a/1", "c/3", "a/2", "ab")
+        last = max(backend.put(root + name, name.encode()) for name in names)
         snapshot = backend.read(root + "b/", root + "a/", root + "a/1")
         assert [item.key for item in snapshot.items] == [
             root + name for name in ("a/1", "a/2", "b/2")
