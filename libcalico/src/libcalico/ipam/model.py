@@ -134,6 +134,8 @@ class Block:
         taken = [n for n in ordinals if self.allocations[n] is not None]
         if taken:
             raise AssertionError(f"ordinals {taken} of {self.cidr} are assigned already")
+        if not ordinals:
+            return self
         attributes, index = _shared(self.attributes or (), attribute)
         chosen = set(ordinals)
         return replace(

@@ -18,6 +18,7 @@ from libcalico.net.addresses import Cidr, parse_address, parse_cidr
 from libcalico.resources.ippools import IPPool
 from libcalico.resources.model import ResourceId
 from libcalico.resources.nodes import Node
+from libcalico.selector.parse import parse as parse_selector
 
 Use = Literal["Workload", "Tunnel", "LoadBalancer"]
 _DEFAULT_BLOCK_PREFIX: dict[int, int] = {4: 26, 6: 122}
@@ -157,8 +158,6 @@ def _matches(selector: str, labels: Mapping[str, str]) -> bool:
     """A selector that does not parse matches nothing: the pool is not used by mistake."""
     if selector in _EVERYTHING:
         return True
-    from libcalico.selector.parse import parse as parse_selector
-
     try:
         return bool(parse_selector(selector).evaluate(labels))
     except SelectorSyntaxError:
