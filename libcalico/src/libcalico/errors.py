@@ -17,6 +17,7 @@
         * AddressInUseError
     * NetlinkError: the kernel refused a request; carries ``errno``
         * OverrunError: notifications were lost; read the state anew
+    * ProcessError: a command could not be run, or failed; carries its ``stderr``
     * ConfigError: a setting from the environment or a file cannot be used
 """
 
@@ -112,6 +113,24 @@ class OverrunError(NetlinkError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, ENOBUFS)
+
+
+class ProcessError(CalicoError):
+    """A command could not be started, did not end in time, or failed.
+
+    Attributes:
+        argv: the command and its arguments.
+        returncode: exit status; minus a signal's number; None if it was not started or had to be killed.
+        stderr: what it wrote there until then.
+    """
+
+    def __init__(
+        self, message: str, argv: tuple[str, ...], returncode: int | None = None, stderr: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.argv = argv
+        self.returncode = returncode
+        self.stderr = stderr
 
 
 class ConfigError(CalicoError):
