@@ -12,7 +12,8 @@ import base64
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 
 class Node(ABC):
@@ -24,40 +25,58 @@ class Node(ABC):
     def evaluate(self, labels: Mapping[str, str]) -> bool:
         """Return whether something with these labels is selected."""
 
+    @abstractmethod
+    def with_label_prefix(self, prefix: str) -> Node:
+        """Return the same expression about labels whose keys begin with the prefix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Atom(Node):
+    """A question about one label."""
+
+    key: str
+
+    def with_label_prefix(self, prefix: str) -> Self:
+        """Return the same question about the label with the longer key."""
+        return replace(self, key=prefix + self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class _Constant(Node):
+    """What is true whatever the labels."""
+
+    def evaluate(self, labels: Mapping[str, str]) -> bool:  # noqa: ARG002 - whatever the labels
+        """Return True."""
+        return True
+
+    def with_label_prefix(self, prefix: str) -> Self:  # noqa: ARG002 - has no label
+        """Return itself."""
+        return self
+
 
 def _quoted(value: str) -> str:
     return f"'{value}'" if '"' in value else f'"{value}"'
 
 
 @dataclass(frozen=True, slots=True)
-class All(Node):
+class All(_Constant):
     """``all()``: everything."""
-
-    def evaluate(self, labels: Mapping[str, str]) -> bool:  # noqa: ARG002 - whatever the labels
-        """Return True."""
-        return True
 
     def __str__(self) -> str:
         return "all()"
 
 
 @dataclass(frozen=True, slots=True)
-class Global(Node):
+class Global(_Constant):
     """``global()``: what is in no namespace. Only a whole namespace selector; true elsewhere."""
-
-    def evaluate(self, labels: Mapping[str, str]) -> bool:  # noqa: ARG002 - whatever the labels
-        """Return True."""
-        return True
 
     def __str__(self) -> str:
         return "global()"
 
 
 @dataclass(frozen=True, slots=True)
-class Has(Node):
+class Has(Atom):
     """``has(key)``: the label is present."""
-
-    key: str
 
     def evaluate(self, labels: Mapping[str, str]) -> bool:
         """Return whether the label is present."""
@@ -68,10 +87,9 @@ class Has(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Equals(Node):
+class Equals(Atom):
     """``key == "value"``: present and equal."""
 
-    key: str
     value: str
 
     def evaluate(self, labels: Mapping[str, str]) -> bool:
@@ -83,10 +101,9 @@ class Equals(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class NotEquals(Node):
+class NotEquals(Atom):
     """``key != "value"``: absent or different."""
 
-    key: str
     value: str
 
     def evaluate(self, labels: Mapping[str, str]) -> bool:
@@ -98,10 +115,9 @@ class NotEquals(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class In(Node):
+class In(Atom):
     """``key in {...}``: present and one of the values, which are sorted and distinct."""
 
-    key: str
     values: tuple[str, ...]
 
     def evaluate(self, labels: Mapping[str, str]) -> bool:
@@ -113,10 +129,9 @@ class In(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class NotIn(Node):
+class NotIn(Atom):
     """``key not in {...}``: absent or none of the values, which are sorted and distinct."""
 
-    key: str
     values: tuple[str, ...]
 
     def evaluate(self, labels: Mapping[str, str]) -> bool:
@@ -128,10 +143,9 @@ class NotIn(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Contains(Node):
+class Contains(Atom):
     """``key contains "text"``: present, and the text is in its value."""
 
-    key: str
     text: str
 
     def evaluate(self, labels: Mapping[str, str]) -> bool:
@@ -143,10 +157,9 @@ class Contains(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class StartsWith(Node):
+class StartsWith(Atom):
     """``key starts with "text"``."""
 
-    key: str
     text: str
 
     def evaluate(self, labels: Mapping[str, str]) -> bool:
@@ -158,10 +171,9 @@ class StartsWith(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class EndsWith(Node):
+class EndsWith(Atom):
     """``key ends with "text"``."""
 
-    key: str
     text: str
 
     def evaluate(self, labels: Mapping[str, str]) -> bool:
@@ -182,6 +194,10 @@ class Not(Node):
         """Return whether the operand does not select."""
         return not self.operand.evaluate(labels)
 
+    def with_label_prefix(self, prefix: str) -> Not:
+        """Return the same expression about prefixed labels."""
+        return Not(self.operand.with_label_prefix(prefix))
+
     def __str__(self) -> str:
         return f"!{self.operand}"
 
@@ -195,6 +211,10 @@ class And(Node):
     def evaluate(self, labels: Mapping[str, str]) -> bool:
         """Return whether every operand selects."""
         return all(operand.evaluate(labels) for operand in self.operands)
+
+    def with_label_prefix(self, prefix: str) -> And:
+        """Return the same expression about prefixed labels."""
+        return And(tuple(operand.with_label_prefix(prefix) for operand in self.operands))
 
     def __str__(self) -> str:
         return f"({' && '.join(map(str, self.operands))})"
@@ -210,13 +230,18 @@ class Or(Node):
         """Return whether some operand selects."""
         return any(operand.evaluate(labels) for operand in self.operands)
 
+    def with_label_prefix(self, prefix: str) -> Or:
+        """Return the same expression about prefixed labels."""
+        return Or(tuple(operand.with_label_prefix(prefix) for operand in self.operands))
+
     def __str__(self) -> str:
         return f"({' || '.join(map(str, self.operands))})"
 
 
 def unique_id(prefix: str, content: str) -> str:
     """Return ``prefix:`` and a hash of the content, as Go Calico names IP sets."""
-    digest = hashlib.sha224(f"{prefix}:{content}".encode()).digest()
+    text = f"{prefix}:{content}".encode(errors="surrogatepass")
+    digest = hashlib.sha224(text).digest()
     return f"{prefix}:{base64.urlsafe_b64encode(digest).rstrip(b'=').decode()}"
 
 
