@@ -36,7 +36,7 @@ _BEHAVIOURS: dict[type[Resource], Behaviour[Any]] = {
     IPPool: pools.BEHAVIOUR,
     NetworkPolicy: tiers.POLICY_BEHAVIOUR,
     Node: nodes.BEHAVIOUR,
-    Profile: Behaviour[Profile](synthetic=(_DEFAULT_ALLOW,)),
+    Profile: Behaviour(synthetic=(_DEFAULT_ALLOW,)),
     Tier: tiers.BEHAVIOUR,
 }
 

@@ -44,7 +44,7 @@ _VIA_FAMILY: Final = Struct("=H")
 _FAMILY: Final = {4: AF_INET, 6: AF_INET6}
 _VERSION: Final = {int(AF_INET): 4, int(AF_INET6): 6}
 _NO_LINK: Final = frozenset({BLACKHOLE, UNREACHABLE, PROHIBIT, THROW})
-_ABSENT: Final = (errno.ESRCH, errno.ENODEV, errno.ENOENT)
+ABSENT: Final = (errno.ESRCH, errno.ENODEV, errno.ENOENT)
 
 
 class NextHop(NamedTuple):
@@ -176,7 +176,7 @@ def delete_route(socket: NetlinkSocket, route: Route, *, missing_ok: bool = True
     Raises:
         NetlinkError: the kernel refused, or it is absent (ESRCH) and that was not to be.
     """
-    socket.request(encode_delete(route), tolerated=_ABSENT if missing_ok else ())
+    socket.request(encode_delete(route), tolerated=ABSENT if missing_ok else ())
 
 
 def list_routes(
