@@ -7,6 +7,8 @@ endpoints ``pcns.*`` labels, a profile ``ksa.*`` lends ``pcsa.*`` labels. Source
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from libcalico.resources.names import NAMESPACE_LABEL, SERVICE_ACCOUNT_LABEL
 from libcalico.resources.policy import (
     EntityRule,
@@ -15,7 +17,8 @@ from libcalico.resources.policy import (
     PolicyType,
     ServiceAccountMatch,
 )
-from libcalico.selector import parse
+from libcalico.selector import Node, parse
+from libcalico.selector.model import And, Atom, In, Not, Or
 
 NAMESPACE_PREFIX = "pcns."
 SERVICE_ACCOUNT_PREFIX = "pcsa."
@@ -32,7 +35,9 @@ def entity_selectors(side: EntityRule, namespace: str) -> tuple[str, str]:
         namespace: the policy's; "" for a cluster-scoped policy and for profiles.
     """
     accounts = service_accounts_selector(side.service_accounts)
-    part = _both(accounts, side.selector) if accounts else side.selector
+    part = accounts or side.selector
+    if accounts and side.selector:
+        part = _both(accounts, side.selector)
     selects = side.selector or accounts or side.not_selector or side.namespace_selector
     home = _namespace_part(side.namespace_selector, namespace) if selects else ""
     positive = _both(home, part) if home and part else home or part
@@ -67,14 +72,28 @@ def service_accounts_selector(match: ServiceAccountMatch | None) -> str:
     selector = prefixed(match.selector, SERVICE_ACCOUNT_PREFIX) if match.selector else ""
     if not match.names:
         return selector
-    members = ", ".join(f"'{name}'" for name in match.names)
-    names = str(parse(f"{SERVICE_ACCOUNT_LABEL} in {{{members}}}"))
+    names = str(In(SERVICE_ACCOUNT_LABEL, tuple(sorted(set(match.names)))))
     return _both(selector, names) if selector else names
 
 
 def prefixed(selector: str, prefix: str) -> str:
-    """Return the canonical text of a selector, every label prefixed."""
-    return str(parse(selector).with_label_prefix(prefix))
+    """Return the canonical text of a selector, every label prefixed.
+
+    Raises:
+        SelectorSyntaxError: the selector does not parse.
+    """
+    return str(_with_prefix(parse(selector), prefix))
+
+
+def _with_prefix(node: Node, prefix: str) -> Node:
+    match node:
+        case Atom():
+            return replace(node, key=prefix + node.key)
+        case Not():
+            return Not(_with_prefix(node.operand, prefix))
+        case And() | Or():
+            return type(node)(tuple(_with_prefix(each, prefix) for each in node.operands))
+    return node  # all() and global() name no label
 
 
 def _namespace_part(namespace_selector: str, namespace: str) -> str:
