@@ -15,7 +15,8 @@ from pathlib import Path
 from calico_node.bgp import control
 from calico_node.bgp.model import BirdConfig
 from calico_node.bgp.render import render
-from libcalico.errors import CalicoError, ConfigError, UnavailableError
+from libcalico import process
+from libcalico.errors import CalicoError, ConfigError, ProcessError, UnavailableError
 
 _CHECK_TIMEOUT_S = 20.0
 _TAKEN_TIMEOUT_S = 10.0
@@ -77,7 +78,7 @@ class Bird:
         complaint = await check(self.program, candidate)
         if complaint:
             refused = self.config_file.with_name(f"{self.config_file.name}.refused")
-            candidate.replace(refused)
+            candidate.replace(refused)  # noqa: ASYNC240 - a rename in a tmpfs
             raise BirdRefusedError(
                 f"BIRD refuses the new configuration, the former stays in force: {complaint}"
                 f" (see {refused})"
@@ -89,14 +90,18 @@ class Bird:
             raise BirdRefusedError(f"BIRD does not take its configuration: {answer.error}")
         try:
             async with asyncio.timeout(_TAKEN_TIMEOUT_S):
-                while await self._missing(config):
+                while await self.missing_sessions(config):  # noqa: ASYNC110 - BIRD tells nobody
                     await asyncio.sleep(_TAKEN_POLL_S)
         except TimeoutError:
-            missing = ", ".join(await self._missing(config))
+            missing = ", ".join(await self.missing_sessions(config))
             raise BirdRefusedError(f"BIRD runs without the sessions {missing}") from None
 
-    async def _missing(self, config: BirdConfig) -> list[str]:
-        """Return the sessions that BIRD does not have yet; it may still end former ones first."""
+    async def missing_sessions(self, config: BirdConfig) -> list[str]:
+        """Return the sessions that BIRD does not have (yet: it may end former ones first).
+
+        Raises:
+            UnavailableError: BIRD does not answer.
+        """
         running = {state.name for state in await control.show_protocols(self.socket)}
         return sorted(s.name for s in config.sessions if s.name not in running)
 
@@ -122,22 +127,12 @@ async def check(program: Path, file: Path) -> str:
     Raises:
         UnavailableError: it did not come to an end.
     """
-    process = await asyncio.create_subprocess_exec(
-        program,
-        "-p",
-        "-c",
-        file,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
     try:
-        async with asyncio.timeout(_CHECK_TIMEOUT_S):
-            output, _ = await process.communicate()
-    except TimeoutError as error:
-        process.kill()
-        await process.wait()
-        raise UnavailableError(f"bird -p did not end within {_CHECK_TIMEOUT_S:g}s") from error
-    if process.returncode == 0:
+        done = await process.run_async(
+            [str(program), "-p", "-c", str(file)], timeout_s=_CHECK_TIMEOUT_S, check=False
+        )
+    except ProcessError as error:
+        raise UnavailableError(f"BIRD cannot check a configuration: {error}") from error
+    if done.returncode == 0:
         return ""
-    return output.decode(errors="replace").strip() or f"exit code {process.returncode}"
+    return (done.stderr.strip() or done.stdout.strip()) or f"exit code {done.returncode}"

@@ -22,7 +22,9 @@ _CODED = re.compile(r"(\d{4})([ -])(.*)", re.DOTALL)
 _FIRST_ERROR_CODE = 8000
 _RECOVERY_CODE = 24
 _SESSION_NAME = re.compile(r"(Mesh|Global|Node)_(.+?)(?:_port_(\d+))?")
-_ROUTE = re.compile(r"(?P<net>\S+/\d+)?\s+(?P<kind>unicast|blackhole|unreachable|prohibit)\s+\[(?P<rest>.*)")
+_ROUTE = re.compile(
+    r"(?P<net>\S+/\d+)?\s+(?P<kind>unicast|blackhole|unreachable|prohibit)\s+\[(?P<rest>.*)"
+)
 _VIA = re.compile(r"via (?P<gateway>\S+) on (?P<interface>\S+)")
 
 
@@ -80,10 +82,11 @@ class RouteState:
 
 def is_complete(text: str) -> bool:
     """Whether the text ends with the last line of a reply."""
-    if not text.endswith("\n"):
+    lines = [line for line in text.splitlines() if not line.startswith("+")]
+    if not lines or not text.endswith("\n"):
         return False
-    coded = [line for line in text.splitlines() if not line.startswith("+")]
-    return bool(coded) and bool(match := _CODED.fullmatch(coded[-1])) and match[2] == " "
+    match = _CODED.fullmatch(lines[-1])
+    return match is not None and match[2] == " "
 
 
 def reply(text: str) -> Reply:

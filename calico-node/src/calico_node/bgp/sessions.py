@@ -222,7 +222,9 @@ def parse_peer_ip(text: str) -> tuple[Address, int]:
 def _explicit_session(cluster: Cluster, own: Address, intent: _Intent) -> Session:
     spec, target = intent.peer.spec, intent.target
     if spec.filters:
-        raise ValidationError("spec.filters: BGP filters are not available, so the session stays down")
+        raise ValidationError(
+            "spec.filters: BGP filters are not available, so the session stays down"
+        )
     local_as = facts.as_number(spec.local_as_number, "spec.localASNumber") or facts.own_as(cluster)
     remote_as = _remote_as(cluster, intent)
     return Session(

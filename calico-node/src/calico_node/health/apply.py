@@ -118,7 +118,9 @@ async def ask(host: str, port: int, path: str) -> Answer:
                 writer.close()
     except (OSError, TimeoutError, ValidationError) as error:
         reason = str(error) or f"no answer within {_REQUEST_TIMEOUT_S:g}s"
-        raise UnavailableError(f"health endpoint {host}:{port} does not answer: {reason}") from error
+        raise UnavailableError(
+            f"health endpoint {host}:{port} does not answer: {reason}"
+        ) from error
 
 
 def _decode(answer: bytes) -> Answer:

@@ -61,7 +61,8 @@ class Summary:
         cells += [(r.name, _word(r.live), _word(r.ready), r.detail) for r in self.rows]
         widths = [max(len(row[column]) for row in cells) for column in range(3)]
         lines = (
-            "  ".join([*(row[i].ljust(widths[i]) for i in range(3)), row[3]]).rstrip() for row in cells
+            "  ".join([*(row[i].ljust(widths[i]) for i in range(3)), row[3]]).rstrip()
+            for row in cells
         )
         return "\n".join(lines) + "\n"
 

@@ -110,9 +110,7 @@ def _with_address(candidates: Iterator[Found], address: Address | None) -> Itera
     return (found for found in candidates if found[1].ip == address)
 
 
-def _within(
-    candidates: Iterator[Found], cidrs: list[IPv4Network | IPv6Network]
-) -> Iterator[Found]:
+def _within(candidates: Iterator[Found], cidrs: list[IPv4Network | IPv6Network]) -> Iterator[Found]:
     for interface, held in candidates:
         inside = any(held.ip in cidr for cidr in cidrs if cidr.version == held.version)
         if inside and not is_excluded(interface.name):
@@ -130,7 +128,9 @@ def _pattern(words: list[str]) -> re.Pattern[str]:
     try:
         return re.compile("|".join(f"(?:{word})" for word in words))
     except re.error as error:
-        raise ConfigError(f"autodetection method: {','.join(words)!r} is no regex: {error}") from None
+        raise ConfigError(
+            f"autodetection method: {','.join(words)!r} is no regex: {error}"
+        ) from None
 
 
 _EXCLUDED = _pattern(list(EXCLUDED_INTERFACES))

@@ -32,7 +32,11 @@ def check_owner(name: str, stored: Node | None, facts: HostFacts, *, take_over: 
     owner = owner_of(stored)
     if owner in ("", facts.host_id) or take_over:
         return
-    address = stored.spec.bgp.ipv4_address or stored.spec.bgp.ipv6_address if stored and stored.spec.bgp else ""
+    address = (
+        stored.spec.bgp.ipv4_address or stored.spec.bgp.ipv6_address
+        if stored and stored.spec.bgp
+        else ""
+    )
     at = f" at {address}" if address else ""
     raise NodeClashError(
         f"node name {name!r} is in use by another host{at} (host-id {owner}); start this one with"

@@ -41,7 +41,13 @@ def node_name(settings: Settings, facts: HostFacts) -> str:
     """
     name = settings.node_name or facts.stored_name
     name = name or settings.hostname_override.lower() or facts.hostname.lower().strip()
-    if not name or len(name) > _LONGEST_NAME or "/" in name or "%" in name or name.split() != [name]:
+    if (
+        not name
+        or len(name) > _LONGEST_NAME
+        or "/" in name
+        or "%" in name
+        or name.split() != [name]
+    ):
         raise ConfigError(
             f"node name {name!r} cannot be used; set NODENAME to letters, digits, '-' and '.'"
         )
@@ -87,9 +93,7 @@ def _node(
     if settings.as_number is not None:
         spec = spec.with_(bgp=(spec.bgp or NodeBGPSpec()).with_(as_number=settings.as_number))
     if settings.k8s_node_ref:
-        spec = spec.with_(
-            orch_refs=[OrchRef(node_name=settings.k8s_node_ref, orchestrator="k8s")]
-        )
+        spec = spec.with_(orch_refs=[OrchRef(node_name=settings.k8s_node_ref, orchestrator="k8s")])
     return node.with_(spec=spec)
 
 
@@ -112,9 +116,7 @@ def _address(
     version: Version, stored: str, settings: Settings, facts: HostFacts, notes: list[str]
 ) -> str:
     setting = settings.addresses[version]
-    detects = setting.mode == "autodetect" or (
-        setting.mode == "" and version == 4 and not stored
-    )
+    detects = setting.mode == "autodetect" or (setting.mode == "" and version == 4 and not stored)
     if setting.given is not None:
         chosen = _completed(setting.given, facts) if setting.is_bare else setting.given
         return _noted(f"Using IPv{version} address from the environment: {chosen}", chosen, notes)

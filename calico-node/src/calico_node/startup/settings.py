@@ -184,7 +184,9 @@ def _pool_cidr(environ: Mapping[str, str], name: str, version: Version) -> str:
     except ValueError as error:
         raise ConfigError(f"{name}: {text!r} is no CIDR ({error}); give one, or 'none'") from None
     if cidr.version != version:
-        raise ConfigError(f"{name}: {text!r} is an IPv{cidr.version} CIDR; give an IPv{version} one")
+        raise ConfigError(
+            f"{name}: {text!r} is an IPv{cidr.version} CIDR; give an IPv{version} one"
+        )
     return str(cidr)
 
 

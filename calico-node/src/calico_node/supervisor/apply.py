@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import select
-import subprocess
 import sys
 import time
 import xmlrpc.client
@@ -19,7 +18,8 @@ from calico_node.paths import Paths
 from calico_node.supervisor import parse
 from calico_node.supervisor.model import ProcessState, SupervisorConfig
 from calico_node.supervisor.render import render
-from libcalico.errors import CalicoError, UnavailableError
+from libcalico import process
+from libcalico.errors import CalicoError, ProcessError, UnavailableError
 
 _START_TIMEOUT_S = 20.0
 _STOP_TIMEOUT_S = 60.0
@@ -37,7 +37,14 @@ class Supervisor:
     paths: Paths
 
     def prepare(self, config: SupervisorConfig) -> None:
-        """Write supervisord's configuration and make the directories that it writes to.
+        """Write supervisord's configuration and make the directories that it writes to."""
+        for name in ("supervisord", *(spec.name for spec in config.processes)):
+            (self.paths.log / name).mkdir(parents=True, exist_ok=True)
+        self.paths.supervisor_conf.parent.mkdir(parents=True, exist_ok=True)
+        self.paths.supervisor_conf.write_text(render(config), encoding="utf-8")
+
+    def refuse_if_running(self) -> None:
+        """Make sure that there is no supervisord of this node yet.
 
         Raises:
             SupervisorError: it runs already.
@@ -45,15 +52,11 @@ class Supervisor:
         pid = self.pid()
         if pid is not None:
             raise SupervisorError(f"calico-node is already running (pid {pid}); stop it first")
-        for name in ("supervisord", *(process.name for process in config.processes)):
-            (self.paths.log / name).mkdir(parents=True, exist_ok=True)
-        self.paths.supervisor_conf.parent.mkdir(parents=True, exist_ok=True)
-        self.paths.supervisor_conf.write_text(render(config), encoding="utf-8")
 
     def become(self, environ: Mapping[str, str]) -> NoReturn:
         """Replace this process by supervisord in the foreground."""
         argv = self._argv("--nodaemon")
-        os.execve(argv[0], argv, dict(environ))  # noqa: S606 - a fixed program
+        os.execve(argv[0], argv, dict(environ))
 
     def start(self, environ: Mapping[str, str]) -> None:
         """Start supervisord in the background and wait until it answers.
@@ -61,12 +64,10 @@ class Supervisor:
         Raises:
             SupervisorError: it does not start; the text holds its complaint.
         """
-        done = subprocess.run(
-            self._argv(), env=dict(environ), stdin=subprocess.DEVNULL, capture_output=True, check=False
-        )
-        if done.returncode != 0:
-            complaint = (done.stderr + done.stdout).decode(errors="replace").strip()
-            raise SupervisorError(f"supervisord does not start: {complaint}")
+        try:
+            process.run(self._argv(), env=environ)
+        except ProcessError as error:
+            raise SupervisorError(f"supervisord does not start: {error}") from error
         deadline = time.monotonic() + _START_TIMEOUT_S
         while not self._answers():
             if time.monotonic() > deadline:
@@ -111,7 +112,9 @@ class Supervisor:
         finally:
             os.close(watched)
         if not ready:
-            raise SupervisorError(f"supervisord (pid {pid}) did not end within {_STOP_TIMEOUT_S:g}s")
+            raise SupervisorError(
+                f"supervisord (pid {pid}) did not end within {_STOP_TIMEOUT_S:g}s"
+            )
         return True
 
     def pid(self) -> int | None:

@@ -24,7 +24,7 @@ _TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
     keep_trailing_newline=True,
-    autoescape=False,  # noqa: S701 - the output is no HTML
+    autoescape=False,
 )
 _TEMPLATES.filters["escape_value"] = _escape
 _TEMPLATES.filters["command"] = _command
