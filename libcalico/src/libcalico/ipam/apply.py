@@ -21,6 +21,16 @@ from libcalico.ipam.plan.release import ReleaseRequest
 from libcalico.ipam.plan.usage import PoolUsage
 from libcalico.ipam.plan.view import CONFIG_KEY, View
 from libcalico.net.addresses import Cidr, parse_address, parse_cidr
+from libcalico.resources.endpoints import WorkloadEndpoint
+
+#: Handles of the addresses of a host's tunnels, less the host's name at the end. Source: 5.3.
+TUNNEL_HANDLES = (
+    "ipip-tunnel-addr-",
+    "vxlan-tunnel-addr-",
+    "vxlan-v6-tunnel-addr-",
+    "wireguard-tunnel-addr-",
+    "wireguard-v6-tunnel-addr-",
+)
 
 
 class IpamClient:
@@ -143,11 +153,22 @@ class IpamClient:
             raise IpamError("; ".join(kept))
         self._committer.run(lambda view: release.forget_host(view, host))
 
-    def release_pool_affinities(self, pool_cidr: str) -> None:
+    def release_host(self, host: str) -> None:
+        """Release what a host has when its Node goes: tunnel addresses and affinities."""
+        for prefix in TUNNEL_HANDLES:
+            self.release_if_any(prefix + host)
+        self.release_host_affinities(host)
+
+    def release_endpoint(self, endpoint: WorkloadEndpoint) -> None:
+        """Release the addresses of a workload endpoint; those not assigned are passed over."""
+        networks = (parse_cidr(text, strict=False) for text in endpoint.spec.ip_networks)
+        self.release_ips([ReleaseRequest(net.address) for net in networks if net.is_address])
+
+    def release_pool_affinities(self, cidr: str) -> None:
         """Release every host's affinity to the blocks of a pool, before the pool goes."""
-        pool = parse_cidr(pool_cidr, strict=False)
-        for host, cidr in self._committer.run(lambda view: release.affine_hosts(view, pool)):
-            self.release_affinity(host, str(cidr))
+        pool = parse_cidr(cidr, strict=False)
+        for host, block in self._committer.run(lambda view: release.affine_hosts(view, pool)):
+            self.release_affinity(host, str(block))
 
     def get_config(self) -> IpamConfig:
         """Return the settings; the defaults are stored if there were none."""

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from libcalico.client import Client
 from libcalico.errors import (
     AddressInUseError,
     ConflictError,
@@ -19,6 +20,7 @@ from libcalico.errors import (
 )
 from libcalico.ipam import AddressRequest, AssignRequest, IpamClient, IpamConfig, ReleaseRequest
 from libcalico.ipam.plan.view import RESERVATIONS
+from libcalico.resources.endpoints import WorkloadEndpoint, WorkloadEndpointSpec
 
 
 def want(host="a", num4=1, **fields):
@@ -449,3 +451,16 @@ def test_a_block_of_another_host_cannot_be_claimed(cluster):
     with pytest.raises(IpamError, match="claimed by another host than b"):
         cluster.client().claim_affinity("b", "10.0.0.0/26")
     assert cluster.client().release_affinity("b", "10.0.0.0/26") is False
+
+
+def test_a_node_and_an_endpoint_that_go_give_everything_back(cluster):
+    cluster.pool("p", "10.0.0.0/29", blockSize=30)
+    ipam = cluster.client()
+    client = Client(cluster.backend, addresses=ipam)
+    ipam.auto_assign(want(handle="ipip-tunnel-addr-a", use="Tunnel"))
+    address = ipam.auto_assign(want(handle="net.c1")).ipv4[0].address
+    assert client.addresses is ipam
+    spec = WorkloadEndpointSpec(ip_networks=[f"{address}/32", "192.0.2.0/24"])
+    ipam.release_endpoint(WorkloadEndpoint(spec=spec))
+    ipam.release_host("a")
+    assert list(cluster.stored()) == ["config"]

@@ -102,7 +102,7 @@ class Process:
             self.result = refusal
         except Died:
             self.died = True
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - raised again by the machine
             self.error = error
         finally:
             self.turns.finish()
