@@ -9,27 +9,18 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
-from calico_node.felix.nft import _framing as framing
 from calico_node.felix.nft import parse, wire
-from calico_node.felix.nft._framing import Message
 from calico_node.felix.nft.model import Verdict
 from calico_node.felix.nft.operations import DestroyTable, Operation
-from libcalico.errors import NetlinkError
+from libcalico.errors import NetlinkError, OverrunError
+from libcalico.netlink.codec import NLMSG_ERROR, Answer, parse_answer
+from libcalico.netlink.sockets import NETLINK_NETFILTER, NetlinkSocket
 
-_NETLINK_NETFILTER: Final = 12
-_SOL_NETLINK: Final = 270
-_NETLINK_CAP_ACK, _NETLINK_EXT_ACK = 10, 11
-_SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 32, 33
 _RECEIVE_BYTES: Final = 8 << 20  # room for one error for each message of a bad batch
-_READ_BYTES: Final = 1 << 20
-_SEND_MARGIN: Final = 4096
-_ERROR, _DONE = 2, 3
-_MULTI, _DUMP_INTERRUPTED = 0x2, 0x10
 _NO_TABLE: Final = "no\x01such"
 
 
@@ -74,28 +65,41 @@ class RefusedError(NetlinkError):
         self.operation = first.operation
 
 
+def encode(operations: Sequence[Operation], *, destroys: bool = True) -> wire.Batch:
+    """Return the batch of the operations; see :func:`.wire.encode_batch`.
+
+    Raises:
+        RefusedError: an operation cannot be encoded (EINVAL).
+    """
+    try:
+        return wire.encode_batch(operations, destroys=destroys)
+    except wire.UnencodableError as error:
+        refusal = Refusal(operations[error.index], errno.EINVAL, str(error))
+        raise RefusedError([refusal]) from error
+
+
 class Nftables:
     """A socket to the nftables of the network namespace in which it was opened.
 
     Not for several threads at once. Use as a context manager, or call :meth:`close`.
 
+    Args:
+        destroys: whether the kernel knows requests that remove what may be absent; None: ask it.
+            Without them (before Linux 6.3) removing an absent element is refused with ENOENT.
+
     Attributes:
-        port_id: the kernel's name of this socket, which its notifications carry.
+        port: the kernel's number of this socket, which its notifications carry.
+
+    Raises:
+        NetlinkError: the kernel has no nftables, or this process may not use it.
     """
 
-    def __init__(self) -> None:
-        self._socket = socket.socket(
-            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER
-        )
+    def __init__(self, *, destroys: bool | None = None) -> None:
+        self._socket = NetlinkSocket(NETLINK_NETFILTER, receive_bytes=_RECEIVE_BYTES)
+        self.port = self._socket.port
         try:
-            self._socket.bind((0, 0))
-            self._socket.setsockopt(_SOL_NETLINK, _NETLINK_CAP_ACK, 1)
-            self._socket.setsockopt(_SOL_NETLINK, _NETLINK_EXT_ACK, 1)
-            self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BYTES)
-            self.port_id: int = self._socket.getsockname()[0]
-            self._send_bytes = 0
             self._destroys = True
-            self._destroys = self._knows_destroy()
+            self._destroys = self._knows_destroy() if destroys is None else destroys
         except BaseException:
             self._socket.close()
             raise
@@ -114,36 +118,37 @@ class Nftables:
         """Do all operations at once; nothing if the list is empty.
 
         Raises:
-            RefusedError: the kernel refused; nothing was changed. All refused operations are in it.
-            ValueError: an operation cannot be encoded; nothing was sent.
+            RefusedError: nothing was changed. Every operation that the kernel refused is in it, or
+                the first that cannot be encoded, with EINVAL. One refusal can be the cause of those
+                after it.
+            NetlinkError: the kernel's answer was lost; whether it did the batch is unknown.
         """
         if not operations:
             return
-        batch = wire.encode_batch(operations, destroys=self._destroys)
-        self._send(batch.data)
-        refusals = []
-        for message in self._answers():
-            number, reason = parse.error(message)
-            if number:
-                index = batch.operation_by_seq[message.seq]
-                operation = operations[index] if index >= 0 else None
-                refusals.append(Refusal(operation, number, reason))
-        if refusals:
-            raise RefusedError(refusals)
+        batch = encode(operations, destroys=self._destroys)
+        self._socket.send(batch.data)
+        refused = [answer for answer in self._answers() if answer.errno]
+        if refused:
+            places = ((answer, batch.operation_by_seq[answer.seq]) for answer in refused)
+            raise RefusedError(
+                [
+                    Refusal(operations[at] if at >= 0 else None, answer.errno, answer.reason)
+                    for answer, at in places
+                ]
+            )
 
     def generation(self) -> int:
         """Return the number of the last commit of anybody in this network namespace."""
-        self._send(wire.encode_get_generation())
-        return parse.generation(self._reply()[0]).number
+        (message,) = self._socket.request(wire.encode_get_generation())
+        return parse.generation(message).number
 
     def read_elements(self, table: str, set_: str, *, interval: bool = False) -> frozenset[bytes]:
         """Return the elements of a set as the kernel has them, packed as in :mod:`.keys`.
 
         Raises:
-            NetlinkError: there is no such table or set, or it changed while it was read (EINTR).
+            NetlinkError: there is no such table or set, or it never stood still (EINTR).
         """
-        self._send(wire.encode_dump_elements(table, set_))
-        messages = self._reply()
+        messages = self._socket.dump(wire.encode_dump_elements(table, set_))
         return parse.intervals(messages) if interval else parse.elements(messages)
 
     def read_verdicts(self, table: str, map_: str) -> dict[bytes, Verdict]:
@@ -152,11 +157,10 @@ class Nftables:
         Raises:
             NetlinkError: as :meth:`read_elements`.
         """
-        self._send(wire.encode_dump_elements(table, map_))
-        return parse.verdicts(self._reply())
+        return parse.verdicts(self._socket.dump(wire.encode_dump_elements(table, map_)))
 
     def _knows_destroy(self) -> bool:
-        """Ask for the destruction of a table that cannot be; a kernel before 6.3 knows no such request."""
+        """Ask to destroy a table that cannot be; a kernel before 6.3 knows no such request."""
         try:
             self.commit([DestroyTable(_NO_TABLE)])
         except RefusedError as error:
@@ -165,52 +169,22 @@ class Nftables:
             raise
         return True
 
-    def _send(self, data: bytes) -> None:
-        """Send in one piece, for which the socket's buffer must be larger than it."""
-        if len(data) > self._send_bytes - _SEND_MARGIN:
-            self._send_bytes = 2 * len(data) + _SEND_MARGIN
-            self._socket.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, self._send_bytes)
-        self._socket.send(data)
+    def _answers(self) -> list[Answer]:
+        """Return the answers to a batch, which are there when it was sent: at least one.
 
-    def _answers(self) -> list[Message]:
-        """Return what the kernel answered to a batch; it has done so before the send returned.
-
-        Raises:
-            NetlinkError: answers were lost, or there are none.
+        When there are more refusals than the socket has room for, the first of them count.
         """
-        found: list[Message] = []
+        found: list[Answer] = []
+        lost: OverrunError | None = None
         while True:
             try:
-                data = self._socket.recv(_READ_BYTES, socket.MSG_DONTWAIT)
-            except BlockingIOError:
+                messages = self._socket.receive()
+            except OverrunError as error:
+                lost = error
+                continue
+            if not messages:
                 break
-            except OSError as error:
-                raise NetlinkError(
-                    f"nftables: answers lost: {error.strerror}", error.errno or errno.EIO
-                ) from error
-            found.extend(framing.messages(data))
-        if not found:
-            raise NetlinkError("nftables: the kernel did not acknowledge a batch", errno.ENOMSG)
-        return found
-
-    def _reply(self) -> list[Message]:
-        """Return the messages that answer a request, up to the end of a dump.
-
-        Raises:
-            NetlinkError: the kernel refused the request, or the dump is not of one moment (EINTR).
-        """
-        found: list[Message] = []
-        interrupted = False
-        while True:
-            for message in framing.messages(self._socket.recv(_READ_BYTES)):
-                interrupted |= bool(message.flags & _DUMP_INTERRUPTED)
-                if message.type == _ERROR:
-                    number, reason = parse.error(message)
-                    raise NetlinkError(f"nftables: {reason or os.strerror(number)}", number)
-                if message.type == _DONE and interrupted:
-                    raise NetlinkError("nftables: changed while it was read", errno.EINTR)
-                if message.type == _DONE:
-                    return found
-                found.append(message)
-            if not message.flags & _MULTI:
-                return found
+            found += [parse_answer(message) for message in messages if message.type == NLMSG_ERROR]
+        if any(answer.errno for answer in found) or (found and not lost):
+            return found
+        raise NetlinkError("nftables: no answer to a batch", errno.ENOMSG) from lost

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, assert_never
 
-from calico_node.felix.nft._framing import attr, nested
 from calico_node.felix.nft.keys import Atom, KeyType, Prefix, Range, merge_intervals, pack, pad
 from calico_node.felix.nft.model import (
     Bits,
@@ -47,9 +46,11 @@ from calico_node.felix.nft.model import (
     VerdictLookup,
     fields_of,
 )
+from libcalico.netlink import codec
+from libcalico.netlink.codec import attr, be32, nested
 
-_U32 = struct.Struct(">I")
 _U64 = struct.Struct(">Q")
+_ATTRIBUTE_HEADER: Final = 4
 _FIRST_REGISTER: Final = 8  # NFT_REG32_00: registers of four bytes; a key may take several
 _EQ, _NEQ, _LTE, _GTE = 0, 1, 3, 5
 _UNIT_SECONDS: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
@@ -102,7 +103,7 @@ def encode_rule(rule: Rule) -> RuleBody:
     Raises:
         ValueError: a value does not fit its field, or a statement cannot be said to the kernel.
     """
-    body = bytearray(4)
+    body = b""
     sets: list[tuple[int, AnonymousSet]] = []
     known: set[tuple[Field, int]] = set()
     for statement in _with_protocol(rule.statements):
@@ -113,15 +114,15 @@ def encode_rule(rule: Rule) -> RuleBody:
                 body += _encode(Match(*condition)).expressions
         body += encoded.expressions
         if encoded.set is not None:
-            sets.append((len(body) - 4, encoded.set))
+            sets.append((_ATTRIBUTE_HEADER + len(body) - 4, encoded.set))
         match statement:
             case Match(field=Field() as field, value=int() as value, negate=False):
                 known.add((field, value))
-    body[:4] = struct.pack("=HH", len(body), 4 | 0x8000)
+    attributes = nested(4, body)
     if rule.comment:
-        text = rule.comment.encode() + b"\0"
-        body += attr(7, bytes((0, len(text))) + text)
-    return RuleBody(bytes(body), tuple(sets))
+        comment = rule.comment.encode() + b"\0"
+        attributes += attr(7, bytes((0, len(comment))) + comment)
+    return RuleBody(attributes, tuple(sets))
 
 
 def _with_protocol(statements: tuple[Statement, ...]) -> tuple[Statement, ...]:
@@ -143,10 +144,10 @@ def _encode(statement: Statement) -> _Encoded:
             masked = _load(field) + _and_xor(field.type, int(bits), 0)
             return _Encoded(masked + _compare(field.type.pack(0), _EQ if negate else _NEQ))
         case Verdict():
-            return _Encoded(_expression("immediate", _u32(1, 0) + nested(2, verdict(statement))))
+            return _Encoded(_expression("immediate", be32(1, 0) + nested(2, verdict(statement))))
         case VerdictLookup(field=field, map=name):
             fields = fields_of(field)
-            lookup = attr(1, _text(name)) + _u32(2, _FIRST_REGISTER) + _u32(3, 0)
+            lookup = codec.text(1, name) + be32(2, _FIRST_REGISTER) + be32(3, 0)
             return _Encoded(_load_all(fields) + _expression("lookup", lookup), _requires(fields))
         case _:
             return _encode_action(statement)
@@ -159,13 +160,13 @@ def _encode_action(
 ) -> _Encoded:
     match statement:
         case Reject(how=how):
-            reject = _u32(1, how.number) + attr(2, bytes((how.code,)))
+            reject = be32(1, how.number) + attr(2, bytes((how.code,)))
             return _Encoded(_expression("reject", reject))
         case SetMark(mask=mask, value=value):
             if value & ~mask:
                 raise ValueError(f"mark {value:#x} has bits outside the mask {mask:#x}")
             kept = _and_xor(KeyType.MARK, mask ^ 0xFFFFFFFF, value)
-            store = _expression("meta", _u32(2, _META_MARK) + _u32(3, _FIRST_REGISTER))
+            store = _expression("meta", be32(2, _META_MARK) + be32(3, _FIRST_REGISTER))
             return _Encoded(_load(Field.MARK) + kept + store)
         case SetDscp():
             return _dscp(statement)
@@ -182,7 +183,7 @@ def _observation(statement: Limit | ConnLimit | Counter | Log | NoTrack) -> byte
         case Limit():
             return _limit(statement)
         case ConnLimit(count=count, over=over):
-            return _expression("connlimit", _u32(1, count) + _u32(2, int(over)))
+            return _expression("connlimit", be32(1, count) + be32(2, int(over)))
         case Counter():
             return _expression("counter", _u64(1, 0) + _u64(2, 0))
         case Log():
@@ -195,8 +196,8 @@ def _observation(statement: Limit | ConnLimit | Counter | Log | NoTrack) -> byte
 
 def verdict(value: Verdict) -> bytes:
     """Return NFTA_DATA_VERDICT: the content of a data attribute for an element or an immediate."""
-    code = _u32(1, value.kind.number & 0xFFFFFFFF)
-    return nested(2, code + attr(2, _text(value.chain)) if value.chain else code)
+    code = be32(1, value.kind.number & 0xFFFFFFFF)
+    return nested(2, code + codec.text(2, value.chain) if value.chain else code)
 
 
 def _match(match: Match) -> _Encoded:
@@ -206,7 +207,7 @@ def _match(match: Match) -> _Encoded:
     match match.value:
         case OneOf(members=members):
             anonymous = _anonymous_set(tuple(field.type for field in fields), members)
-            lookup = _lookup("__set%d", match.negate) + _u32(4, 0)
+            lookup = _lookup("__set%d", match.negate) + be32(4, 0)
             return _Encoded(_load_all(fields) + _expression("lookup", lookup), requires, anonymous)
         case Named(set=name):
             lookup = _expression("lookup", _lookup(name, match.negate))
@@ -254,7 +255,7 @@ def _range(low: bytes, high: bytes, negate: bool) -> bytes:
     if not negate:
         return _compare(low, _GTE) + _compare(high, _LTE)
     bounds = nested(3, attr(1, low)) + nested(4, attr(1, high))
-    return _expression("range", _u32(1, _FIRST_REGISTER) + _u32(2, _NEQ) + bounds)
+    return _expression("range", be32(1, _FIRST_REGISTER) + be32(2, _NEQ) + bounds)
 
 
 def _anonymous_set(key: tuple[KeyType, ...], members: tuple[Member, ...]) -> AnonymousSet:
@@ -305,14 +306,14 @@ def _load(field: Field, register: int = _FIRST_REGISTER, size: int = 0) -> bytes
     expression, attributes = _LOADS[field]
     match expression, attributes:
         case "payload", (base, offset):
-            place = _u32(2, base) + _u32(3, offset) + _u32(4, size or field.type.size)
+            place = be32(2, base) + be32(3, offset) + be32(4, size or field.type.size)
         case "fib", (result, flags):
-            place = _u32(2, result) + _u32(3, flags)
+            place = be32(2, result) + be32(3, flags)
         case _, (key,):
-            place = _u32(2, key)
+            place = be32(2, key)
         case _:
             raise AssertionError(field)
-    return _expression(expression, _u32(1, register) + place)
+    return _expression(expression, be32(1, register) + place)
 
 
 def _load_all(fields: tuple[Field, ...]) -> bytes:
@@ -324,13 +325,13 @@ def _load_all(fields: tuple[Field, ...]) -> bytes:
 
 
 def _lookup(name: str, negate: bool) -> bytes:
-    inverted = _u32(5, 1) if negate else b""
-    return attr(1, _text(name)) + _u32(2, _FIRST_REGISTER) + inverted
+    inverted = be32(5, 1) if negate else b""
+    return codec.text(1, name) + be32(2, _FIRST_REGISTER) + inverted
 
 
 def _compare(key: bytes, operator: int) -> bytes:
     data = nested(3, attr(1, key))
-    return _expression("cmp", _u32(1, _FIRST_REGISTER) + _u32(2, operator) + data)
+    return _expression("cmp", be32(1, _FIRST_REGISTER) + be32(2, operator) + data)
 
 
 def _and_xor(type_: KeyType, mask: int, value: int) -> bytes:
@@ -338,32 +339,32 @@ def _and_xor(type_: KeyType, mask: int, value: int) -> bytes:
 
 
 def _bitwise(mask: bytes, xor: bytes) -> bytes:
-    registers = _u32(1, _FIRST_REGISTER) + _u32(2, _FIRST_REGISTER) + _u32(3, len(mask))
+    registers = be32(1, _FIRST_REGISTER) + be32(2, _FIRST_REGISTER) + be32(3, len(mask))
     return _expression("bitwise", registers + nested(4, attr(1, mask)) + nested(5, attr(1, xor)))
 
 
 def _limit(limit: Limit) -> bytes:
     rate = _u64(1, limit.rate) + _u64(2, _UNIT_SECONDS[limit.unit])
-    return _expression("limit", rate + _u32(3, limit.burst) + _u32(4, 0) + _u32(5, int(limit.over)))
+    return _expression("limit", rate + be32(3, limit.burst) + be32(4, 0) + be32(5, int(limit.over)))
 
 
 def _log(log: Log) -> bytes:
-    prefix = attr(2, _text(log.prefix))
+    prefix = codec.text(2, log.prefix)
     if log.group is None:
         return _expression("log", prefix)
     group = attr(1, log.group.to_bytes(2, "big"))
-    return _expression("log", group + prefix + (_u32(3, log.snaplen) if log.snaplen else b""))
+    return _expression("log", group + prefix + (be32(3, log.snaplen) if log.snaplen else b""))
 
 
 def _dscp(statement: SetDscp) -> _Encoded:
     keep, shift = _DSCP[statement.version]
-    place = _u32(2, _BASE_NETWORK) + _u32(3, 0) + _u32(4, 2)
-    load = _expression("payload", _u32(1, _FIRST_REGISTER) + place)
+    place = be32(2, _BASE_NETWORK) + be32(3, 0) + be32(4, 2)
+    load = _expression("payload", be32(1, _FIRST_REGISTER) + place)
     value = _bitwise(keep.to_bytes(2, "big"), (statement.dscp << shift).to_bytes(2, "big"))
-    store = place + _u32(5, _FIRST_REGISTER)
+    store = place + be32(5, _FIRST_REGISTER)
     if statement.version is NfProto.IPV4:
         kind, offset = _IP_CHECKSUM
-        store += _u32(6, kind) + _u32(7, offset)
+        store += be32(6, kind) + be32(7, offset)
     requires = ((Field.NFPROTO, int(statement.version)),)
     return _Encoded(load + value + _expression("payload", store), requires)
 
@@ -374,19 +375,19 @@ def _masquerade(masquerade: Masquerade) -> bytes:
     if masquerade.ports is not None:
         flags |= _NAT_MAP_PORTS
         loads, registers = _load_ports(masquerade.ports, _FIRST_REGISTER)
-        ports = b"".join(_u32(2 + i, register) for i, register in enumerate(registers))
-    return loads + _expression("masq", (_u32(1, flags) if flags else b"") + ports)
+        ports = b"".join(be32(2 + i, register) for i, register in enumerate(registers))
+    return loads + _expression("masq", (be32(1, flags) if flags else b"") + ports)
 
 
 def _nat(nat: Nat) -> bytes:
     family = NfProto.IPV4 if len(nat.address) == 4 else NfProto.IPV6
     loads = _immediate(_FIRST_REGISTER, nat.address)
-    where = _u32(1, int(nat.kind == "dnat")) + _u32(2, int(family)) + _u32(3, _FIRST_REGISTER)
+    where = be32(1, int(nat.kind == "dnat")) + be32(2, int(family)) + be32(3, _FIRST_REGISTER)
     if nat.ports is not None:
         port_loads, registers = _load_ports(nat.ports, _FIRST_REGISTER + len(nat.address) // 4)
         loads += port_loads
-        where += b"".join(_u32(5 + i, register) for i, register in enumerate(registers))
-        where += _u32(7, _NAT_MAP_PORTS)
+        where += b"".join(be32(5 + i, register) for i, register in enumerate(registers))
+        where += be32(7, _NAT_MAP_PORTS)
     return loads + _expression("nat", where)
 
 
@@ -398,20 +399,12 @@ def _load_ports(ports: int | Range, register: int) -> tuple[bytes, range]:
 
 
 def _immediate(register: int, key: bytes) -> bytes:
-    return _expression("immediate", _u32(1, register) + nested(2, attr(1, key)))
+    return _expression("immediate", be32(1, register) + nested(2, attr(1, key)))
 
 
 def _expression(name: str, attributes: bytes) -> bytes:
     data = nested(2, attributes) if attributes else b""
-    return nested(1, attr(1, _text(name)) + data)
-
-
-def _text(text: str) -> bytes:
-    return text.encode() + b"\0"
-
-
-def _u32(type_: int, number: int) -> bytes:
-    return attr(type_, _U32.pack(number))
+    return nested(1, codec.text(1, name) + data)
 
 
 def _u64(type_: int, number: int) -> bytes:

@@ -15,12 +15,13 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Final
 
+from calico_node.felix.nft import apply
 from calico_node.felix.nft.apply import Refusal, RefusedError
-from calico_node.felix.nft.expressions import encode_rule
 from calico_node.felix.nft.keys import KeyType, pad
 from calico_node.felix.nft.model import (
     BaseHook,
     Chain,
+    Field,
     Match,
     Named,
     Rule,
@@ -61,19 +62,19 @@ class FakeNftables:
         """Do all operations at once; nothing if the list is empty.
 
         Raises:
-            RefusedError: one could not be done; nothing was changed.
-            ValueError: a rule cannot be encoded; nothing was changed.
+            RefusedError: one could not be done or encoded; nothing was changed.
         """
+        apply.encode(operations)
         tables = {name: table.copy() for name, table in self._tables.items()}
         refusals = [
             Refusal(operation, number)
             for operation in operations
             if (number := _attempt(tables, operation))
         ]
+        if not refusals and any(table.has_endless_jumps() for table in tables.values()):
+            refusals = self._endless_jumps(operations)
         if refusals:
             raise RefusedError(refusals)
-        if any(table.has_endless_jumps() for table in tables.values()):
-            raise RefusedError([Refusal(None, errno.EMLINK)])
         self._tables = tables
         self._generation += bool(operations)
 
@@ -103,6 +104,15 @@ class FakeNftables:
         sets = {name: set_ for name, set_ in held.sets.items() if isinstance(set_, Set)}
         maps = {name: map_ for name, map_ in held.sets.items() if isinstance(map_, VerdictMap)}
         return Table(name, chains, sets, maps)
+
+    def _endless_jumps(self, operations: Sequence[Operation]) -> list[Refusal]:
+        """Do it again step by step, as the kernel does, to find whom to blame."""
+        tables = {name: table.copy() for name, table in self._tables.items()}
+        for operation in operations:
+            _attempt(tables, operation)
+            if any(table.has_endless_jumps() for table in tables.values()):
+                return [Refusal(operation, errno.EMLINK)]
+        raise AssertionError("no operation makes the endless jumps")
 
 
 class _RefusedOperationError(Exception):
@@ -185,7 +195,8 @@ def _create_chain(table: _Table, operation: CreateChain) -> None:
         table.chains[operation.chain] = Chain(operation.chain, (), operation.hook)
     elif operation.hook is not None:
         if old.hook is None or _place(old.hook) != _place(operation.hook):
-            raise _RefusedOperationError(errno.EEXIST)
+            other_type = old.hook is not None and old.hook.type != operation.hook.type
+            raise _RefusedOperationError(errno.EEXIST if other_type else errno.EOPNOTSUPP)
         table.chains[operation.chain] = replace(old, hook=operation.hook)
 
 
@@ -198,24 +209,26 @@ def _flush_chain(table: _Table, operation: FlushChain) -> None:
 
 
 def _add_rule(table: _Table, operation: AddRule) -> None:
-    encode_rule(operation.rule)
     chain = table.chain(operation.chain)
     for statement in operation.rule.statements:
         match statement:
             case Verdict():
                 table.check_target(statement)
             case Match(field=field_, value=Named(set=name)):
-                _check_lookup(table.set(name), fields_of(field_), Set)
+                _check_lookup(table.set(name), fields_of(field_), verdict=False)
             case VerdictLookup(field=field_, map=name):
-                _check_lookup(table.set(name), fields_of(field_), VerdictMap)
+                _check_lookup(table.set(name), fields_of(field_), verdict=True)
     table.chains[operation.chain] = replace(chain, rules=(*chain.rules, operation.rule))
 
 
-def _check_lookup(
-    found: Set | VerdictMap, fields: Iterable[Any], wanted: type[Set | VerdictMap]
-) -> None:
-    """Refuse a map without a register for its verdict, a set with one, and another key's width."""
-    if not isinstance(found, wanted) or _width([f.type for f in fields]) != _width(found.key):
+def _check_lookup(found: Set | VerdictMap, fields: Iterable[Field], *, verdict: bool) -> None:
+    """Refuse a key that is not all loaded, and a verdict from what is no map.
+
+    As the kernel, accept a longer key, and a map in which the key alone is looked for.
+    """
+    if _width([field.type for field in fields]) < _width(found.key):
+        raise _RefusedOperationError(errno.ENODATA)
+    if verdict and isinstance(found, Set):
         raise _RefusedOperationError(errno.EINVAL)
 
 
@@ -315,7 +328,7 @@ def _add_verdicts(table: _Table, operation: AddVerdicts) -> None:
     for key, verdict in operation.verdicts.items():
         table.check_target(verdict)
         if elements.setdefault(key, verdict) != verdict:
-            raise _RefusedOperationError(errno.EBUSY)
+            raise _RefusedOperationError(errno.EEXIST)
     if found.size and len(elements) > found.size:
         raise _RefusedOperationError(errno.ENFILE)
     table.sets[operation.map] = replace(found, elements=elements)

@@ -61,6 +61,8 @@ class KeyType(Enum):
         if isinstance(value, int):
             if self.is_address or self is KeyType.IFNAME:
                 raise ValueError(f"{self.text} takes no number, got {value!r}")
+            if not 0 <= value < 1 << 8 * self.size:
+                raise ValueError(f"{self.text} has no {value}")
             return int(value).to_bytes(self.size, self.byteorder)
         packed = value.encode().ljust(IFNAME_BYTES, b"\0") if isinstance(value, str) else value
         if len(packed) != self.size or isinstance(value, str) != (self is KeyType.IFNAME):

@@ -9,7 +9,6 @@ Source: net/netfilter/nf_tables_api.c (nft_commit_notify); Documentation/network
 from __future__ import annotations
 
 import ctypes
-import errno
 import os
 import socket
 import struct
@@ -17,24 +16,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Self
 
-from calico_node.felix.nft import _framing as framing
 from calico_node.felix.nft import parse
-from libcalico.errors import NetlinkError
+from libcalico.errors import OverrunError
+from libcalico.netlink.codec import Message
+from libcalico.netlink.sockets import NETLINK_NETFILTER, NetlinkSocket
 
-_NETLINK_NETFILTER: Final = 12
-_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP = 270, 1
-_NFNLGRP_NFTABLES: Final = 7
-_SO_ATTACH_FILTER, _SO_RCVBUFFORCE = 26, 33
+_NFNLGRP_NFTABLES: Final = 7  # linux/netfilter/nfnetlink.h
+_SO_ATTACH_FILTER: Final = 26
 _RECEIVE_BYTES: Final = 8 << 20
-_READ_BYTES: Final = 1 << 20
 
 _PORT_OFFSET: Final = 12  # of nlmsg_pid in nlmsghdr
 _LOAD_WORD, _JUMP_IF_EQUAL, _RETURN = 0x20, 0x15, 0x06
 _WHOLE: Final = 0xFFFFFFFF
-
-
-class OverrunError(NetlinkError):
-    """Notifications were lost; the table may have changed without our knowing. The monitor goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +50,19 @@ class Monitor:
 
     Args:
         table: the table's name, in family inet.
-        own_ports: ``port_id`` of every socket whose commits are ours.
+        own_ports: ``port`` of every socket whose commits are ours.
+        receive_bytes: room for notifications that wait to be read.
     """
 
-    def __init__(self, table: str, own_ports: Iterable[int] = ()) -> None:
+    def __init__(
+        self, table: str, own_ports: Iterable[int] = (), *, receive_bytes: int = _RECEIVE_BYTES
+    ) -> None:
         self._table = table
         self._pending: list[parse.Change] = []
-        self._socket = socket.socket(
-            socket.AF_NETLINK,
-            socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK,
-            _NETLINK_NETFILTER,
-        )
+        self._socket = NetlinkSocket(NETLINK_NETFILTER, receive_bytes=receive_bytes)
         try:
-            self._socket.bind((0, 0))
-            self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BYTES)
             _ignore(self._socket, sorted(own_ports))
-            self._socket.setsockopt(_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, _NFNLGRP_NFTABLES)
+            self._socket.join(_NFNLGRP_NFTABLES)
         except BaseException:
             self._socket.close()
             raise
@@ -95,22 +85,20 @@ class Monitor:
         """Return the finished commits of others that touched the table; never blocks.
 
         Raises:
-            OverrunError: notifications were lost.
+            OverrunError: notifications were lost, so the table may have changed without our
+                knowing. Those after it can be read.
         """
         commits: list[Commit] = []
-        while True:
-            try:
-                data = self._socket.recv(_READ_BYTES)
-            except BlockingIOError:
-                return commits
-            except OSError as error:
-                self._pending.clear()
-                number = error.errno or errno.EIO
-                raise OverrunError(f"nftables monitor: {os.strerror(number)}", number) from error
-            for message in framing.messages(data):
-                commits.extend(self._take(message))
+        try:
+            while messages := self._socket.receive():
+                for message in messages:
+                    commits.extend(self._take(message))
+        except OverrunError:
+            self._pending.clear()
+            raise
+        return commits
 
-    def _take(self, message: framing.Message) -> list[Commit]:
+    def _take(self, message: Message) -> list[Commit]:
         if parse.is_new_generation(message):
             changes, self._pending = tuple(self._pending), []
             return [Commit(parse.generation(message), changes)] if changes else []
@@ -120,7 +108,7 @@ class Monitor:
         return []
 
 
-def _ignore(listener: socket.socket, ports: list[int]) -> None:
+def _ignore(listener: NetlinkSocket, ports: list[int]) -> None:
     """Attach a filter that drops the notifications of the ports before they are queued."""
     count = len(ports)
     program = [
@@ -133,8 +121,6 @@ def _ignore(listener: socket.socket, ports: list[int]) -> None:
         struct.pack("=HBBI", _RETURN, 0, 0, 0),
     ]
     code = ctypes.create_string_buffer(b"".join(program))
-    listener.setsockopt(
-        socket.SOL_SOCKET,
-        _SO_ATTACH_FILTER,
-        struct.pack("@HP", len(program), ctypes.addressof(code)),
-    )
+    option = struct.pack("@HP", len(program), ctypes.addressof(code))  # struct sock_fprog
+    with socket.socket(fileno=os.dup(listener.fileno())) as handle:
+        handle.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, option)

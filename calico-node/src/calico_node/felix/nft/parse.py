@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from calico_node.felix.nft._framing import Message, attributes
 from calico_node.felix.nft.model import Verdict, VerdictKind
+from libcalico.netlink.codec import Message, as_text, parse_attr_list, parse_attrs
 
 GENERIC_HEADER: Final = 4
 """Size of nfgenmsg, with which every message's payload begins."""
@@ -32,8 +32,6 @@ _CHANGES: Final = {  # message → nft's word, and the attribute that holds the 
 }
 _INTERVAL_END: Final = 1
 _KIND_BY_NUMBER: Final = {kind.number: kind for kind in VerdictKind}
-_ERROR_HEADER: Final = 4 + 16  # errno, and the header of the message it is about
-_ERROR_WORDS: Final = 1  # NLMSGERR_ATTR_MSG
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,25 +68,18 @@ def change(message: Message) -> Change | None:
     verb, name_attribute = _CHANGES.get(message.type - _SUBSYSTEM, ("", 0))
     if not verb or message.payload[:1] != _INET:
         return None
-    found = dict(attributes(message.payload[GENERIC_HEADER:]))
-    return Change(verb, text(found.get(1, b"")), text(found.get(name_attribute, b"")))
+    found = parse_attrs(message.payload, GENERIC_HEADER)
+    return Change(verb, as_text(found.get(1, b"")), as_text(found.get(name_attribute, b"")))
 
 
 def generation(message: Message) -> Generation:
     """Return the content of a NEWGEN message."""
-    found = dict(attributes(message.payload[GENERIC_HEADER:]))
+    found = parse_attrs(message.payload, GENERIC_HEADER)
     return Generation(
         int.from_bytes(found.get(1, b""), "big"),
         int.from_bytes(found.get(2, b""), "big"),
-        text(found.get(3, b"")),
+        as_text(found.get(3, b"")),
     )
-
-
-def error(message: Message) -> tuple[int, str]:
-    """Return the positive error number of an NLMSG_ERROR (0: it is an acknowledgement) and its words."""
-    (number,) = struct.unpack_from("=i", message.payload)
-    words = dict(attributes(message.payload[_ERROR_HEADER:])) if number else {}
-    return -number, text(words.get(_ERROR_WORDS, b""))
 
 
 def elements(messages: Iterable[Message]) -> frozenset[bytes]:
@@ -122,20 +113,15 @@ def intervals(messages: Iterable[Message]) -> frozenset[bytes]:
     return frozenset(found)
 
 
-def text(value: bytes) -> str:
-    """Return the text of a NUL terminated attribute."""
-    return value.rstrip(b"\0").decode(errors="replace")
-
-
 def _elements(messages: Iterable[Message]) -> Iterator[dict[int, bytes]]:
     for message in messages:
-        found = dict(attributes(message.payload[GENERIC_HEADER:]))
-        for _, element in attributes(found.get(3, b"")):
-            yield dict(attributes(element))
+        found = parse_attrs(message.payload, GENERIC_HEADER)
+        for _, element in parse_attr_list(found.get(3, b"")):
+            yield parse_attrs(element)
 
 
 def _key(element: dict[int, bytes]) -> bytes:
-    return dict(attributes(element[1]))[1]
+    return parse_attrs(element[1])[1]
 
 
 def _is_end(element: dict[int, bytes]) -> bool:
@@ -143,6 +129,6 @@ def _is_end(element: dict[int, bytes]) -> bool:
 
 
 def _verdict(element: dict[int, bytes]) -> Verdict:
-    data = dict(attributes(dict(attributes(element[2]))[2]))
+    data = parse_attrs(parse_attrs(element[2])[2])
     (number,) = struct.unpack(">i", data[1])
-    return Verdict(_KIND_BY_NUMBER[number], text(data.get(2, b"")))
+    return Verdict(_KIND_BY_NUMBER[number], as_text(data.get(2, b"")))

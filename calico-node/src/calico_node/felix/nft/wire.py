@@ -8,14 +8,12 @@ Source: Linux uapi/linux/netfilter/nf_tables.h and nfnetlink.h, net/netfilter/nf
 
 from __future__ import annotations
 
-import socket
 import struct
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
-from calico_node.felix.nft._framing import attr, nested
 from calico_node.felix.nft.expressions import RuleBody, encode_rule, verdict
 from calico_node.felix.nft.keys import KeyType, pad
 from calico_node.felix.nft.model import BaseHook, Rule, Set, Verdict, VerdictMap
@@ -33,6 +31,17 @@ from calico_node.felix.nft.operations import (
     FlushChain,
     Operation,
 )
+from libcalico.errors import NetlinkError
+from libcalico.netlink import codec
+from libcalico.netlink.codec import (
+    NLM_F_ACK,
+    NLM_F_APPEND,
+    NLM_F_CREATE,
+    NLM_F_REQUEST,
+    attr,
+    be32,
+    nested,
+)
 
 NFNL_SUBSYS_NFTABLES: Final = 10
 BATCH_BEGIN, BATCH_END = 16, 17
@@ -44,13 +53,11 @@ NEWSETELEM, GETSETELEM, DELSETELEM = 12, 13, 14
 NEWGEN, GETGEN = 15, 16
 DESTROYTABLE, DESTROYSETELEM = 26, 30
 
-REQUEST, ACK, DUMP, CREATE, APPEND = 0x1, 0x4, 0x300, 0x400, 0x800
-
-_NFPROTO_INET: Final = 1
-_HEADER = struct.Struct("=IHHIIBBH")
-"""nlmsghdr (length, type, flags, sequence, port) and nfgenmsg (family, version, resource)."""
-HEADER_SIZE: Final = _HEADER.size
-_U32 = struct.Struct(">I")
+_SUBSYSTEM: Final = NFNL_SUBSYS_NFTABLES << 8
+_INET: Final = bytes((1, 0, 0, 0))
+"""nfgenmsg of our messages: family inet, version 0, no resource."""
+_FRAME: Final = bytes((0, 0, 0, NFNL_SUBSYS_NFTABLES))
+"""nfgenmsg of a batch's begin and end: they name the subsystem."""
 
 _LIST_BYTES: Final = 60_000
 """Room taken in an element list; the attribute's own length field ends at 65535."""
@@ -79,6 +86,18 @@ class Batch:
     operation_by_seq: list[int]
 
 
+class UnencodableError(ValueError):
+    """An operation has no form in bytes: a value does not fit its type, or is too long.
+
+    Attributes:
+        index: of the operation.
+    """
+
+    def __init__(self, index: int, reason: str) -> None:
+        super().__init__(reason)
+        self.index = index
+
+
 def encode_batch(operations: Sequence[Operation], *, destroys: bool = True) -> Batch:
     """Return the operations as one atomic batch; the last message asks for an acknowledgement.
 
@@ -88,28 +107,26 @@ def encode_batch(operations: Sequence[Operation], *, destroys: bool = True) -> B
             absent be removed. Otherwise absent elements are refused with ENOENT.
 
     Raises:
-        ValueError: a rule or an element cannot be encoded.
+        UnencodableError: a rule or an element cannot be encoded; names the operation.
     """
     writer = _Writer(destroys)
     for index, operation in enumerate(operations):
         writer.index = index
-        _WRITE[type(operation)](writer, operation)
+        try:
+            _WRITE[type(operation)](writer, operation)
+        except (ValueError, OverflowError, struct.error, NetlinkError) as error:
+            raise UnencodableError(index, str(error)) from error
     return writer.finish()
 
 
 def encode_get_generation() -> bytes:
-    """Return the request for the number of the last commit."""
-    return _message(GETGEN, REQUEST, 0, b"")
+    """Return the request for the number of the last commit, not yet numbered."""
+    return codec.request(_SUBSYSTEM | GETGEN, 0, _INET)
 
 
 def encode_dump_elements(table: str, set_: str) -> bytes:
-    """Return the request for all elements of a set or map."""
-    return _message(GETSETELEM, REQUEST | DUMP, 0, _text(1, table) + _text(2, set_))
-
-
-def _message(kind: int, flags: int, seq: int, body: bytes) -> bytes:
-    size, type_ = HEADER_SIZE + len(body), NFNL_SUBSYS_NFTABLES << 8 | kind
-    return _HEADER.pack(size, type_, flags, seq, 0, _NFPROTO_INET, 0, 0) + body
+    """Return the request for all elements of a set or map, not yet numbered."""
+    return codec.request(_SUBSYSTEM | GETSETELEM, 0, _INET + _text(1, table) + _text(2, set_))
 
 
 @dataclass(slots=True)
@@ -126,34 +143,39 @@ class _Writer:
         self._frame(BATCH_BEGIN)
 
     def add(self, kind: int, flags: int, body: bytes) -> None:
+        """Append a request of the current operation."""
         seq = len(self.operation_by_seq)
-        self.messages.append(_message(kind, REQUEST | flags, seq, body))
+        message = codec.message(_SUBSYSTEM | kind, NLM_F_REQUEST | flags, seq, _INET + body)
+        self.messages.append(message)
         self.operation_by_seq.append(self.index)
 
     def next_set(self) -> bytes:
         """Return the number of a new set within the batch, as it goes into attributes."""
         self.last_set += 1
-        return _U32.pack(self.last_set)
+        return self.last_set.to_bytes(4, "big")
 
     def finish(self) -> Batch:
+        """Return the batch; its last request asks for an acknowledgement."""
         if len(self.messages) > 1:
-            head = bytearray(self.messages[-1])
-            flags = struct.unpack_from("=H", head, 6)[0]
-            struct.pack_into("=H", head, 6, flags | ACK)
-            self.messages[-1] = bytes(head)
+            self.messages[-1] = _acknowledged(self.messages[-1])
         self.index = -1
         self._frame(BATCH_END)
         return Batch(b"".join(self.messages), self.operation_by_seq)
 
     def _frame(self, kind: int) -> None:
         seq = len(self.operation_by_seq)
-        resource = socket.htons(NFNL_SUBSYS_NFTABLES)
-        self.messages.append(_HEADER.pack(HEADER_SIZE, kind, REQUEST, seq, 0, 0, 0, resource))
+        self.messages.append(codec.message(kind, NLM_F_REQUEST, seq, _FRAME))
         self.operation_by_seq.append(-1)
 
 
+def _acknowledged(message: bytes) -> bytes:
+    size, type_, flags, seq, port = codec.HEADER.unpack_from(message)
+    header = codec.HEADER.pack(size, type_, flags | NLM_F_ACK, seq, port)
+    return header + message[codec.HEADER_BYTES :]
+
+
 def _create_table(writer: _Writer, operation: CreateTable) -> None:
-    writer.add(NEWTABLE, CREATE, _text(1, operation.table) + _u32(2, 0))
+    writer.add(NEWTABLE, NLM_F_CREATE, _text(1, operation.table) + be32(2, 0))
 
 
 def _destroy_table(writer: _Writer, operation: DestroyTable) -> None:
@@ -161,19 +183,19 @@ def _destroy_table(writer: _Writer, operation: DestroyTable) -> None:
     if writer.destroys:
         writer.add(DESTROYTABLE, 0, name)
     else:
-        writer.add(NEWTABLE, CREATE, name + _u32(2, 0))
+        writer.add(NEWTABLE, NLM_F_CREATE, name + be32(2, 0))
         writer.add(DELTABLE, 0, name)
 
 
 def _create_chain(writer: _Writer, operation: CreateChain) -> None:
     body = _text(1, operation.table) + _text(3, operation.chain)
-    writer.add(NEWCHAIN, CREATE, body + _hook(operation.hook) if operation.hook else body)
+    writer.add(NEWCHAIN, NLM_F_CREATE, body + _hook(operation.hook) if operation.hook else body)
 
 
 @lru_cache(maxsize=64)
 def _hook(hook: BaseHook) -> bytes:
-    place = _u32(1, _HOOKS[hook.hook]) + _u32(2, hook.priority & 0xFFFFFFFF)
-    return nested(4, place) + _u32(5, int(hook.policy == "accept")) + _text(7, hook.type)
+    place = be32(1, _HOOKS[hook.hook]) + be32(2, hook.priority & 0xFFFFFFFF)
+    return nested(4, place) + be32(5, int(hook.policy == "accept")) + _text(7, hook.type)
 
 
 def _flush_chain(writer: _Writer, operation: FlushChain) -> None:
@@ -190,7 +212,7 @@ def _add_rule(writer: _Writer, operation: AddRule) -> None:
     if body.sets:
         attributes_ = _create_anonymous_sets(writer, operation.table, body)
     place = _text(1, operation.table) + _text(2, operation.chain)
-    writer.add(NEWRULE, CREATE | APPEND, place + attributes_)
+    writer.add(NEWRULE, NLM_F_CREATE | NLM_F_APPEND, place + attributes_)
 
 
 @lru_cache(maxsize=65536)
@@ -206,9 +228,11 @@ def _create_anonymous_sets(writer: _Writer, table: str, body: RuleBody) -> bytes
         flags = _SET_ANONYMOUS | _SET_CONSTANT | (_SET_INTERVAL if anonymous.interval else 0)
         place = _text(1, table) + _text(2, "__set%d")
         size = 0 if anonymous.interval else len(anonymous.elements)
-        writer.add(NEWSET, CREATE, place + _set(anonymous.key, flags, size) + attr(10, number))
+        writer.add(
+            NEWSET, NLM_F_CREATE, place + _set(anonymous.key, flags, size) + attr(10, number)
+        )
         for elements in _element_lists(anonymous.elements, interval=anonymous.interval):
-            writer.add(NEWSETELEM, CREATE, place + attr(4, number) + elements)
+            writer.add(NEWSETELEM, NLM_F_CREATE, place + attr(4, number) + elements)
         numbered[offset : offset + 4] = number
     return bytes(numbered)
 
@@ -219,7 +243,7 @@ def _create_set(writer: _Writer, operation: CreateSet) -> None:
     flags = _SET_MAP if isinstance(new, VerdictMap) else interval
     size = 0 if flags & _SET_INTERVAL else new.size
     body = _text(1, operation.table) + _text(2, new.name) + _set(new.key, flags, size)
-    writer.add(NEWSET, CREATE, body + attr(10, writer.next_set()))
+    writer.add(NEWSET, NLM_F_CREATE, body + attr(10, writer.next_set()))
 
 
 @lru_cache(maxsize=1024)
@@ -230,11 +254,11 @@ def _set(key: tuple[KeyType, ...], flags: int, size: int) -> bytes:
         width += type_.size if len(key) == 1 else len(pad(bytes(type_.size)))
     if len(key) == 1:
         order = _ORDER_HOST if key[0] in _HOST_ORDER_TYPES else _ORDER_BIG
-    body = _u32(3, flags) + _u32(4, number) + _u32(5, width)
+    body = be32(3, flags) + be32(4, number) + be32(5, width)
     if flags & _SET_MAP:
-        body += _u32(6, _VERDICT_TYPE) + _u32(7, 16)
+        body += be32(6, _VERDICT_TYPE) + be32(7, 16)
     if size:
-        body += nested(9, _u32(1, size))
+        body += nested(9, be32(1, size))
     return body + attr(13, struct.pack("=BBI", 0, 4, order))
 
 
@@ -245,7 +269,7 @@ def _delete_set(writer: _Writer, operation: DeleteSet) -> None:
 def _add_elements(writer: _Writer, operation: AddElements) -> None:
     place = _text(1, operation.table) + _text(2, operation.set)
     for elements in _element_lists(operation.keys, interval=operation.interval):
-        writer.add(NEWSETELEM, CREATE, place + elements)
+        writer.add(NEWSETELEM, NLM_F_CREATE, place + elements)
 
 
 def _delete_elements(writer: _Writer, operation: DeleteElements) -> None:
@@ -262,7 +286,7 @@ def _add_verdicts(writer: _Writer, operation: AddVerdicts) -> None:
         for key, value in operation.verdicts.items()
     ]
     for elements in _split(items):
-        writer.add(NEWSETELEM, CREATE, place + elements)
+        writer.add(NEWSETELEM, NLM_F_CREATE, place + elements)
 
 
 @lru_cache(maxsize=65536)
@@ -317,7 +341,7 @@ def _interval_element(key: bytes) -> bytes:
     after = int.from_bytes(key[width:], "big") + 1
     if after >> 8 * width:
         return start
-    end = nested(1, attr(1, after.to_bytes(width, "big"))) + _u32(3, _INTERVAL_END)
+    end = nested(1, attr(1, after.to_bytes(width, "big"))) + be32(3, _INTERVAL_END)
     return start + nested(1, end)
 
 
@@ -336,8 +360,4 @@ def _split(items: Iterable[bytes]) -> Iterator[bytes]:
 
 @lru_cache(maxsize=16384)
 def _text(type_: int, text: str) -> bytes:
-    return attr(type_, text.encode() + b"\0")
-
-
-def _u32(type_: int, number: int) -> bytes:
-    return attr(type_, _U32.pack(number))
+    return codec.text(type_, text)
