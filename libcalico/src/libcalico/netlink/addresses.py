@@ -26,7 +26,7 @@ SCOPE_GLOBAL, SCOPE_LINK, SCOPE_HOST = 0, 253, 254
 
 _IFADDR: Final = Struct("=BBBBI")  # family, prefix length, flags, scope, index
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_LABEL, _IFA_FLAGS = 1, 2, 3, 8
-_FAMILY: Final = {4: AF_INET, 6: AF_INET6}
+_FAMILY: Final = {4: int(AF_INET), 6: int(AF_INET6)}  # plain numbers: enums are slow to pack
 
 
 class Address(NamedTuple):

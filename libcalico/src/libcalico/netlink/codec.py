@@ -281,9 +281,10 @@ def as_text(payload: bytes) -> str:
 
 def as_address(payload: bytes) -> Cidr:
     """Read 4 or 16 bytes as one address."""
-    if len(payload) not in (4, 16):
-        raise _malformed(f"{len(payload)} bytes where an address has 4 or 16", 0)
-    return Cidr.from_packed(payload)
+    size = len(payload)
+    if size not in (4, 16):
+        raise _malformed(f"{size} bytes where an address has 4 or 16", 0)
+    return Cidr(4 if size == 4 else 6, int.from_bytes(payload, "big"), size * 8)
 
 
 def with_prefix(address: Cidr, prefix: int) -> Cidr:

@@ -22,7 +22,7 @@ NTF_SELF, NTF_PROXY = 0x02, 0x08
 _AF_BRIDGE: Final = 7
 _NDMSG: Final = Struct("=BxxxiHBB")  # family, index, state, flags, type
 _NDA_DST, _NDA_LLADDR, _NDA_IFINDEX = 1, 2, 8
-_FAMILY: Final = {4: AF_INET, 6: AF_INET6}
+_FAMILY: Final = {4: int(AF_INET), 6: int(AF_INET6)}  # plain numbers: enums are slow to pack
 
 
 class Neighbour(NamedTuple):

@@ -15,7 +15,7 @@ from struct import Struct
 from typing import Final, NamedTuple
 
 from libcalico.errors import NetlinkError
-from libcalico.net.addresses import Cidr
+from libcalico.net.addresses import BITS, Cidr
 from libcalico.netlink import codec
 from libcalico.netlink.codec import NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Message
 from libcalico.netlink.sockets import NetlinkSocket
@@ -41,7 +41,7 @@ _RTA_METRICS, _RTA_MULTIPATH, _RTA_TABLE, _RTA_VIA = 8, 9, 15, 18
 _RTAX_MTU: Final = 2
 _RTNH_F_ONLINK, _RTM_F_CLONED = 0x4, 0x200
 _VIA_FAMILY: Final = Struct("=H")
-_FAMILY: Final = {4: AF_INET, 6: AF_INET6}
+_FAMILY: Final = {4: int(AF_INET), 6: int(AF_INET6)}  # plain numbers: enums are slow to pack
 _VERSION: Final = {int(AF_INET): 4, int(AF_INET6): 6}
 _NO_LINK: Final = frozenset({BLACKHOLE, UNREACHABLE, PROHIBIT, THROW})
 ABSENT: Final = (errno.ESRCH, errno.ENODEV, errno.ENOENT)
@@ -239,23 +239,22 @@ def parse_route(message: Message) -> Route | None:
     if version is None or flags & _RTM_F_CLONED:
         return None
     attrs = codec.parse_attrs(message.payload, _RTMSG.size)
-    dst = attrs[_RTA_DST] if _RTA_DST in attrs else bytes(4 if version == 4 else 16)
-    route = Route(
-        dst=codec.with_prefix(_of_version(dst, version), prefix),
-        oif=_number(attrs, _RTA_OIF),
+    priority = _number(attrs, _RTA_PRIORITY)
+    return Route(
+        dst=_destination(attrs.get(_RTA_DST), version, prefix),
+        oif=0 if type_ in _NO_LINK else _number(attrs, _RTA_OIF),
         gateway=_gateway(attrs),
         src=codec.as_address(attrs[_RTA_PREFSRC]) if _RTA_PREFSRC in attrs else None,
         table=_number(attrs, _RTA_TABLE) or table,
         protocol=protocol,
-        scope=scope,
+        scope=scope if version == 4 else SCOPE_UNIVERSE,
         type=type_,
-        priority=_number(attrs, _RTA_PRIORITY),
+        priority=priority if version == 4 else priority or DEFAULT_PRIORITY_V6,
         onlink=bool(flags & _RTNH_F_ONLINK),
-        mtu=_number(codec.parse_attrs(attrs.get(_RTA_METRICS, b"")), _RTAX_MTU),
+        mtu=_parse_mtu(attrs[_RTA_METRICS]) if _RTA_METRICS in attrs else 0,
         tos=tos,
-        hops=_parse_hops(attrs.get(_RTA_MULTIPATH, b"")),
+        hops=_parse_hops(attrs[_RTA_MULTIPATH]) if _RTA_MULTIPATH in attrs else (),
     )
-    return canonical(route)
 
 
 def _payload(route: Route) -> bytes:
@@ -322,11 +321,18 @@ def _parse_hops(data: bytes) -> tuple[NextHop, ...]:
     return tuple(hops)
 
 
-def _of_version(packed: bytes, version: int) -> Cidr:
+def _parse_mtu(metrics: bytes) -> int:
+    return _number(codec.parse_attrs(metrics), _RTAX_MTU)
+
+
+def _destination(packed: bytes | None, version: int, prefix: int) -> Cidr:
+    """Return the destination; the default route's is left out in messages."""
+    if packed is None:
+        return codec.with_prefix(Cidr(version, 0, BITS[version]), prefix)
     address = codec.as_address(packed)
     if address.version != version:
         raise NetlinkError(f"IPv{address.version} address in an IPv{version} route", errno.EBADMSG)
-    return address
+    return codec.with_prefix(address, prefix)
 
 
 def _number(attrs: dict[int, bytes], type_: int) -> int:
