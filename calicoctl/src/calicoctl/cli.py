@@ -73,7 +73,7 @@ def calicoctl(log_level: str) -> None:
       calicoctl get networkpolicies -A -o wide
       calicoctl node status
     """
-    logs.configure(_LEVELS[log_level])
+    logs.configure(log_level)
 
 
 def _options(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:

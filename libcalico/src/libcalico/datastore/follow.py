@@ -10,7 +10,7 @@ import asyncio
 import random
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -111,7 +111,7 @@ async def follow(
     *,
     backoff: Backoff | None = None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-) -> AsyncIterator[list[Change]]:
+) -> AsyncGenerator[list[Change], None]:
     """Yield every change of the prefixes, first of all what they hold.
 
     Lists are never empty. Wrap it in ``contextlib.aclosing`` if the loop over it may be left early.

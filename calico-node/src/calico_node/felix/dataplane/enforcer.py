@@ -8,17 +8,18 @@ replaces the table again. A policy that the kernel refuses denies instead, and t
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping
 
 from calico_node.felix import metrics
 from calico_node.felix.messages import Changes
 from calico_node.felix.nft.apply import Nftables, RefusedError
-from calico_node.felix.nft.monitor import Commit, Monitor, OverrunError
+from calico_node.felix.nft.monitor import Commit, Monitor
 from calico_node.felix.nft.plan import Delta, plan, replace_table
 from calico_node.felix.program import names
 from calico_node.felix.program.program import Program, Subject
 from calico_node.felix.program.settings import RuleSettings
-from libcalico.errors import NetlinkError
+from libcalico.errors import NetlinkError, OverrunError
 
 log = logging.getLogger(__name__)
 
@@ -30,12 +31,13 @@ class Enforcer:
         self._program = Program(settings)
         self._nftables = Nftables()
         try:
-            self._monitor = Monitor(names.TABLE, [self._nftables.port_id])
+            self._monitor = Monitor(names.TABLE, [self._nftables.port])
         except BaseException:
             self._nftables.close()
             raise
         self._is_programmed = False
         self._settings = settings
+        self._blamed: set[str] = set()
 
     def close(self) -> None:
         """Close the sockets. What was programmed stays in force."""
@@ -113,8 +115,7 @@ class Enforcer:
         try:
             self._nftables.commit(plan(names.TABLE, delta))
         except RefusedError as error:
-            self._is_programmed = False
-            self._blame(error)
+            log.warning("a change was refused, programming everything again error=%s", error)
             self._replace()
         except NetlinkError:
             self._is_programmed = False
@@ -123,6 +124,7 @@ class Enforcer:
     def _replace(self) -> None:
         """Replace the table, without the rules of policies that the kernel refuses."""
         self._is_programmed = False
+        self._blamed = set()
         while True:
             try:
                 self._nftables.commit(replace_table(self._program.table()))
@@ -134,11 +136,16 @@ class Enforcer:
             return
 
     def _blame(self, error: RefusedError) -> bool:
-        """Make the policies deny whose rules were refused; return whether there were new ones."""
-        before = dict(self._program.refused)
-        for refusal in error.refusals:
-            reason = refusal.reason or f"error {refusal.errno}"
-            if self._program.refuse(refusal.owner, reason):
-                log.error("kernel refused rules, denying owner=%s reason=%s", refusal.owner, reason)
+        """Make the policy deny whose rule was refused; return whether there is one.
+
+        Only the first refusal counts: it may be the cause of the others.
+        """
+        refusal = error.refusals[0]
+        reason = refusal.reason or os.strerror(refusal.errno)
+        is_known = refusal.owner in self._blamed
+        if is_known or not self._program.refuse(refusal.owner, reason):
+            return False
+        self._blamed.add(refusal.owner)
+        log.error("kernel refused rules, denying owner=%s reason=%s", refusal.owner, reason)
         metrics.REFUSED.set(len(self._program.refused))
-        return dict(self._program.refused) != before
+        return True

@@ -1,0 +1,123 @@
+"""This host: policy and routes together, and the status of its endpoints."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from calico_node.felix import metrics
+from calico_node.felix.dataplane.enforcer import Enforcer
+from calico_node.felix.dataplane.router import Router, RouteSettings
+from calico_node.felix.dataplane.status import StatusFiles
+from calico_node.felix.messages import Changes, EndpointId, LocalEndpoint
+from calico_node.felix.program.settings import RuleSettings
+
+
+class Host:
+    """Programs this host. Policy comes before the routes that lead to an endpoint.
+
+    Args:
+        rules: what rules depend on.
+        routes: what routes depend on.
+        status: below it, files tell which endpoints are programmed.
+    """
+
+    def __init__(self, rules: RuleSettings, routes: RouteSettings, status: Path) -> None:
+        self.enforcer = Enforcer(rules)
+        try:
+            self.router = Router(routes)
+        except BaseException:
+            self.enforcer.close()
+            raise
+        self._status = StatusFiles(status)
+        self._endpoints: dict[EndpointId, LocalEndpoint] = {}
+        self._by_interface: dict[str, set[EndpointId]] = {}
+        self._ready: set[EndpointId] = set()
+        self._unready: set[EndpointId] = set()
+        self._policies: set[object] = set()
+
+    def close(self) -> None:
+        """Close what is open; what was programmed stays."""
+        self.router.close()
+        self.enforcer.close()
+
+    @property
+    def is_in_sync(self) -> bool:
+        """Whether the kernel has everything that it should have."""
+        return self.enforcer.is_in_sync and self.router.is_in_sync
+
+    def start(self, changes: Changes) -> None:
+        """Program everything for the first time, in place of what a previous run left.
+
+        Raises:
+            NetlinkError: the kernel did not take it; :meth:`retry` later.
+        """
+        self.router.start()
+        self._note(changes)
+        self._status.prune(self._endpoints)
+        self.enforcer.apply(changes)
+        self.router.apply(changes.endpoints, changes.blocks)
+        self._report(changes.endpoints)
+
+    def apply(self, changes: Changes) -> None:
+        """Program changes. Raises as :meth:`start`."""
+        began = time.perf_counter()
+        self._note(changes)
+        try:
+            self.enforcer.apply(changes)
+        finally:
+            self.router.apply(changes.endpoints, changes.blocks)
+            self._report(changes.endpoints)
+        metrics.APPLY_SECONDS.observe(time.perf_counter() - began)
+
+    def reconfigure(self, rules: RuleSettings, routes: RouteSettings) -> None:
+        """Program the same for another configuration. Raises as :meth:`start`."""
+        self.router.reconfigure(routes)
+        self.enforcer.reconfigure(rules)
+        self._report(self._endpoints)
+
+    def retry(self) -> None:
+        """Try what failed again. Raises as :meth:`start`."""
+        self.enforcer.retry()
+        self.router.retry()
+        self._report(set(self._unready))
+        self._status.retry()
+
+    def repair_policy(self) -> None:
+        """Put right what others changed in our table. Raises as :meth:`start`."""
+        self.enforcer.repair()
+
+    def take_link_events(self) -> None:
+        """Follow the interfaces, and put right what others changed in our routes. Raises as :meth:`start`."""
+        interfaces = self.router.take_events()
+        self._report({i for name in interfaces for i in self._by_interface.get(name, ())})
+
+    def _note(self, changes: Changes) -> None:
+        for endpoint_id, endpoint in changes.endpoints.items():
+            if (old := self._endpoints.pop(endpoint_id, None)) is not None:
+                self._by_interface[old.interface].discard(endpoint_id)
+            if endpoint is not None:
+                self._endpoints[endpoint_id] = endpoint
+                self._by_interface.setdefault(endpoint.interface, set()).add(endpoint_id)
+        for policy_id, policy in changes.policies.items():
+            (self._policies.discard if policy is None else self._policies.add)(policy_id)
+        metrics.ACTIVE_ENDPOINTS.set(len(self._endpoints))
+        metrics.ACTIVE_POLICIES.set(len(self._policies))
+
+    def _report(self, among: Iterable[EndpointId]) -> None:
+        """Bring the status files of some endpoints up to date."""
+        for endpoint_id in among:
+            endpoint = self._endpoints.get(endpoint_id)
+            is_ready = (
+                endpoint is not None and self.enforcer.is_in_sync and self.router.is_ready(endpoint)
+            )
+            (self._unready.discard if is_ready or endpoint is None else self._unready.add)(
+                endpoint_id
+            )
+            if is_ready:
+                self._ready.add(endpoint_id)
+                self._status.report(endpoint_id, endpoint)
+            elif endpoint_id in self._ready or endpoint is None:
+                self._ready.discard(endpoint_id)
+                self._status.report(endpoint_id, None)
