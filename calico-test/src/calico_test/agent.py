@@ -1,18 +1,24 @@
 """The process inside a workload: it answers others, and it probes them.
 
-Run as a script (``python -IS agent.py NAME FD``) inside the workload's network namespace, with nothing but the standard library.
-FD is a listening unix socket; on each connection the harness sends requests as JSON lines and gets answers as JSON
-lines, in the order in which they are decided. One event loop serves everything, so hundreds of probes run at once.
+Run as a script (``python -IS agent.py NAME FD``) inside the workload's network namespace, with nothing but
+the standard library. FD is a listening unix socket; on each connection the harness sends requests as JSON
+lines and gets answers as JSON lines, in the order in which they are decided. One event loop serves
+everything, so hundreds of probes run at once.
 
 Requests (``id`` is echoed in the answers):
 
     {"id", "op": "listen", "kind": "tcp"|"udp", "port"}
+        → {"id"}
     {"id", "op": "probe", "kind": "tcp"|"udp"|"icmp", "to", "port", "timeout_ms", "identify", "source"}
-    {"id", "op": "flow", "kind", "to", "port", "timeout_ms", "period_ms"}   answers: {"id", "state", "at_ns"} per change
-    {"id", "op": "stop"}                                                    ends the flow of that id: {"id", "attempts", "lost"}
+        → {"id", "outcome", "took_us", "name", "peer", "detail"}
+    {"id", "op": "flow", "kind", "to", "port", "timeout_ms", "period_ms"}
+        → {"id", "state", "at_ns"} whenever the state changes
+    {"id", "op": "stop"}, which ends the flow of that id
+        → {"id", "attempts", "lost"}
 
-A server tells who it is and whom it sees: ``{"name", "peer"}``, sent on a TCP connection when it is accepted, and as the reply
-to a UDP datagram. Times are CLOCK_MONOTONIC nanoseconds, which all processes of a machine share.
+A server tells who it is and whom it sees: ``{"name", "peer"}``, sent on a TCP connection when it is
+accepted, and as the reply to a UDP datagram. Times are CLOCK_MONOTONIC nanoseconds, which all processes of
+a machine share.
 """
 
 import contextlib
@@ -35,7 +41,10 @@ Decide = Callable[[str, Answer], None]
 _REFUSED = {errno.ECONNREFUSED, errno.ECONNRESET}
 _LINGER_RESET = struct.pack("ii", 1, 0)  # closing sends RST: no TIME_WAIT, ports are free at once
 _ECHO = {4: (8, 0), 6: (128, 129)}  # ICMP type of request and reply: RFC 792, RFC 4443
-_QUOTE = {4: 28, 6: 48}  # bytes from an ICMP error's start to the quoted ICMP header, without IPv4 options
+_QUOTE = {
+    4: 28,
+    6: 48,
+}  # bytes from an ICMP error's start to the quoted ICMP header, without IPv4 options
 
 
 class Loop:
@@ -69,8 +78,8 @@ class Loop:
             timeout = None
             if self._timers:
                 timeout = max(0, self._timers[0][0] - time.monotonic_ns()) / 1e9
-            # What is due is fixed before the sockets are asked: an answer that is there wins over its own timeout,
-            # however late this process was scheduled.
+            # What is due is fixed before the sockets are asked: an answer that is there wins over its own
+            # timeout, however late this process was scheduled.
             due_ns = time.monotonic_ns() if timeout == 0 else 0
             for key, _ in self._selector.select(timeout):
                 key.data()
@@ -250,8 +259,8 @@ class Pinger:
 class Flow:
     """The same probe again and again; tells when the destination opens and closes.
 
-    It is open as soon as an attempt succeeds, and closed since the start of an attempt that failed while none that began
-    after it succeeded. A failure that is overtaken by a later success is a lost packet.
+    It is open as soon as an attempt succeeds, and closed since the start of an attempt that failed while
+    none that began after it succeeded. A failure that is overtaken by a later success is a lost packet.
     """
 
     def __init__(
@@ -413,15 +422,15 @@ class Agent:
         Connection(self._loop, sock, self)
 
 
-def _socket_type(kind: str) -> int:
+def _socket_type(kind: str) -> socket.SocketKind:
     return socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM
 
 
 def _checksum(packet: bytes) -> int:
     """Internet checksum of an even number of bytes: RFC 1071."""
-    total = sum(struct.unpack(f"!{len(packet) // 2}H", packet))
+    total: int = sum(struct.unpack(f"!{len(packet) // 2}H", packet))
     total = (total >> 16) + (total & 0xFFFF)
-    return ~(total + (total >> 16)) & 0xFFFF
+    return 0xFFFF - ((total + (total >> 16)) & 0xFFFF)
 
 
 def main() -> None:

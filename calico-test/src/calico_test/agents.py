@@ -107,7 +107,9 @@ class Agent:
     def start(self, requests: Iterable[Request]) -> dict[int, Request]:
         """Begin probing and return at once what is to be collected, in the order of the requests."""
         pending = {next(self._ids): request for request in requests}
-        lines = (self._line(number, "probe", request.fields()) for number, request in pending.items())
+        lines = (
+            self._line(number, "probe", request.fields()) for number, request in pending.items()
+        )
         self._send_bytes(b"".join(lines))
         return pending
 
@@ -144,7 +146,9 @@ class Agent:
         try:
             chunk = self._sock.recv(1 << 16)
         except TimeoutError:
-            raise DeadlineError(f"{self.name}: no answer of the agent in {timeout_s:.1f} s") from None
+            raise DeadlineError(
+                f"{self.name}: no answer of the agent in {timeout_s:.1f} s"
+            ) from None
         except OSError as error:
             raise HarnessError(f"{self.name}: its agent is gone: {error}") from error
         if not chunk:

@@ -1,7 +1,7 @@
 """One real etcd: started, paused, killed and restarted as a test wants, in any network namespace.
 
-Its data is on tmpfs where there is one. It is spoken to through etcd's own JSON gateway, over sockets that are opened in
-its namespace, so the harness needs neither etcdctl nor a client library.
+Its data is on tmpfs where there is one. It is spoken to through etcd's own JSON gateway, over sockets that
+are opened in its namespace, so the harness needs neither etcdctl nor a client library.
 
 Source: https://etcd.io/docs/v3.4/dev-guide/api_grpc_gateway/
 """
@@ -75,7 +75,11 @@ class Etcd:
     ) -> Self:
         """Know the etcd of a kept lab again, from its ``layout``."""
         known = cls.__new__(cls)
-        known.name, known.port, known._peer_port = layout["name"], layout["port"], layout["peer_port"]
+        known.name, known.port, known._peer_port = (
+            layout["name"],
+            layout["port"],
+            layout["peer_port"],
+        )
         known._addresses = tuple(layout["addresses"])
         known._process = Process(**layout["process"])
         known.directory = Path(layout["directory"])
@@ -261,7 +265,7 @@ def _find_binary() -> str:
 
 
 def _make_directory(name: str) -> Path:
-    shared_memory = Path("/dev/shm")  # noqa: S108  tmpfs: etcd syncs every write
+    shared_memory = Path("/dev/shm")
     usable = shared_memory.is_dir() and os.access(shared_memory, os.W_OK)
     return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=shared_memory if usable else None))
 

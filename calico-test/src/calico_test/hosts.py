@@ -1,9 +1,10 @@
 """Hosts of a lab: a network, mount and UTS namespace each, kept alive by a small holder process.
 
-To a program a host looks like a machine of its own: its hostname, its interfaces (``eth0`` is the uplink), sysctls and
-nftables, its own empty /run, /etc/calico, /etc/cni, /opt/cni, /var/lib/calico and /var/log/calico, and a private copy-on-write view of the
-machine's other /etc, /opt, /var/lib and /var/log. Programs, libraries and /tmp are the machine's. Forwarding is off, as on a
-fresh host. When the last process of a host ends, the kernel removes all of it. See ``holder.sh`` for how it is made.
+To a program a host looks like a machine of its own: its hostname, its interfaces (``eth0`` is the uplink),
+sysctls and nftables, its own empty /run, /etc/calico, /etc/cni, /opt/cni, /var/lib/calico and
+/var/log/calico, and a private copy-on-write view of the machine's other /etc, /opt, /var/lib and /var/log.
+Programs, libraries and /tmp are the machine's. Forwarding is off, as on a fresh host. When the last process
+of a host ends, the kernel removes all of it. See ``holder.sh`` for how it is made.
 """
 
 import os
@@ -135,7 +136,9 @@ class Host(Endpoint):
         rest, done = list(PurePosixPath(path).parts[::-1]), PurePosixPath("/")
         for _ in range(10000):
             if done.parts[1:2] in {("proc",), ("sys",)}:
-                raise HarnessError(f"{self.name}:{path}: the machine's own would be meant: use sh()")
+                raise HarnessError(
+                    f"{self.name}:{path}: the machine's own would be meant: use sh()"
+                )
             if not rest:
                 return root / done.relative_to("/")
             done = self._step(root, done, rest)

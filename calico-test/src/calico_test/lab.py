@@ -1,8 +1,8 @@
 """A lab: hosts that are joined by a bridge, and an etcd that they all reach.
 
-The bridge is in a network namespace of its own, the fabric. Nothing of a lab touches the machine's network, and every
-lab has the same addresses: the fabric (and etcd) 10.233.0.1 and fd00:233::1, host number N 10.233.0.(10+N) and
-fd00:233::(10+N), written alike in both families. There is no default route.
+The bridge is in a network namespace of its own, the fabric. Nothing of a lab touches the machine's network,
+and every lab has the same addresses: the fabric (and etcd) 10.233.0.1 and fd00:233::1, host number N
+10.233.0.(10+N) and fd00:233::(10+N), written alike in both families. There is no default route.
 """
 
 import json

@@ -1,8 +1,9 @@
 """Private network namespaces with names, as ``ip netns`` shows them.
 
-A namespace is made by a short-lived thread that unshares and is bound to /run/netns/NAME from there: about a millisecond,
-no fork. Unlike ``ip netns add`` this does not turn /run/netns into a shared mount; the directory itself stays, as it does
-with iproute2. Commands enter by ``nsenter --net``, because ``ip netns exec`` would also remount /sys.
+A namespace is made by a short-lived thread that unshares and is bound to /run/netns/NAME from there: about
+a millisecond, no fork. Unlike ``ip netns add`` this does not turn /run/netns into a shared mount; the
+directory itself stays, as it does with iproute2. Commands enter by ``nsenter --net``, because ``ip netns
+exec`` would also remount /sys.
 """
 
 import contextlib
@@ -128,7 +129,7 @@ def remove(name: str) -> None:
     path = DIRECTORY / name
     with contextlib.suppress(FileNotFoundError):
         identity = f"net:[{path.stat().st_ino}]"
-        if os.path.samefile(path, "/proc/self/ns/net"):
+        if path.samefile("/proc/self/ns/net"):
             raise HarnessError(f"{path}: this is the namespace that we are in ourselves")
         processes.kill_members({identity})
     with contextlib.suppress(OSError):  # EINVAL: reserved, but never mounted

@@ -1,7 +1,8 @@
 """Processes by identity: pid and start time, so that only what we started is ever signalled.
 
-A pid alone is recycled by the kernel. A ``Process`` is a pid together with its start time, and is signalled through a
-pidfd that was checked after it was opened. Membership of namespaces finds what our processes started in turn.
+A pid alone is recycled by the kernel. A ``Process`` is a pid together with its start time, and is signalled
+through a pidfd that was checked after it was opened. Membership of namespaces finds what our processes
+started in turn.
 """
 
 import ctypes

@@ -1,1 +1,126 @@
-"""The pytest plugin of calico-test."""
+"""The pytest plugin of calico-test: its parts as fixtures, diagnostics on failure, and nothing left behind.
+
+Fixtures: ``netns`` (a private namespace), ``etcd`` (one server for the session), ``etcd_store`` (the same,
+emptied before and after the test), ``lab`` (makes labs that end with the test), ``announced`` (patterns of
+log lines that the test provokes). ``--keep-lab`` leaves labs up and says how to enter and remove them.
+"""
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from calico_test import diags, interrupts, logs, processes, sweep
+from calico_test.errors import NotRootError
+from calico_test.etcd import Etcd
+from calico_test.lab import Lab
+from calico_test.netns import NetNs
+
+_REPORTS = pytest.StashKey[dict[str, bool]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add our option."""
+    group = parser.getgroup("calico-test")
+    group.addoption(
+        "--keep-lab", action="store_true", help="leave labs up after their tests, for a closer look"
+    )
+
+
+def pytest_sessionstart() -> None:
+    """Remove what crashed runs have left, and make sure that being terminated is not such a crash."""
+    interrupts.raise_on_termination()
+    sweep.sweep()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember for the fixtures whether the test has failed."""
+    report = yield
+    item.stash.setdefault(_REPORTS, {})[call.when] = report.failed
+    return report
+
+
+@pytest.fixture
+def _root() -> None:
+    try:
+        processes.require_root()
+    except NotRootError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def netns(_root: None, request: pytest.FixtureRequest) -> Iterator[NetNs]:
+    """A private network namespace with its loopback up."""
+    with NetNs() as namespace:
+        yield namespace
+        if _has_failed(request):
+            _tell(request, namespace.name, diags.of_namespace(namespace))
+
+
+@pytest.fixture(scope="session")
+def etcd() -> Iterator[Etcd]:
+    """One etcd on the loopback for the whole session; a test that stops it must start it again."""
+    with Etcd() as server:
+        yield server
+
+
+@pytest.fixture
+def etcd_store(etcd: Etcd) -> Iterator[Etcd]:
+    """The session's etcd, empty."""
+    etcd.clear()
+    yield etcd
+    etcd.clear()
+
+
+@pytest.fixture
+def announced() -> list[str]:
+    """Regular expressions of the log lines that this test provokes on purpose; it appends to it."""
+    return []
+
+
+@pytest.fixture
+def lab(
+    _root: None, request: pytest.FixtureRequest, announced: list[str]
+) -> Iterator[Callable[..., Lab]]:
+    """Make labs: ``lab(2)``, arguments as ``Lab``'s. The logs must be free of what was not announced."""
+    made: list[Lab] = []
+    with ExitStack() as stack:
+
+        def make(*args: Any, **options: Any) -> Lab:
+            one = Lab(*args, **options)
+            stack.callback(_end, request, one)
+            made.append(one)
+            return one
+
+        yield make
+        for one in made:
+            if _has_failed(request):
+                _tell(request, one.name, diags.collect(one))
+            else:
+                logs.check(diags.log_paths(one), announced)
+
+
+def _end(request: pytest.FixtureRequest, lab: Lab) -> None:
+    if not request.config.getoption("--keep-lab"):
+        lab.close()
+        return
+    lab.save()
+    commands = [f"{host.name}: {host.shell_command}" for host in lab.hosts]
+    _tell(request, lab.name, "\n".join([*commands, f"remove it: {lab.removal_command}"]))
+
+
+def _has_failed(request: pytest.FixtureRequest) -> bool:
+    return any(request.node.stash.get(_REPORTS, {}).values())
+
+
+def _tell(request: pytest.FixtureRequest, name: str, text: str) -> None:
+    """Show a text with the test's report if it is still to come, and on the terminal in any case."""
+    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None:
+        reporter.write_line("")
+        reporter.write_sep("-", f"calico-test: {name} of {request.node.nodeid}")
+        reporter.write_line(text)

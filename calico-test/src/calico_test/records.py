@@ -1,8 +1,9 @@
 """What the harness has made on this machine, on file, so that a crash can be swept up.
 
-Each lab, namespace and etcd has one JSON file, ``/run/calico-test/NAME.json``, written before or right after the thing is
-made and removed after the thing is gone. It names processes by pid and start time, namespaces by name and directories
-by path: removal touches nothing else. A record without an owner is kept on purpose.
+Each lab, namespace and etcd has one JSON file, ``/run/calico-test/NAME.json``, written before or right
+after the thing is made and removed after the thing is gone. It names processes by pid and start time,
+namespaces by name and directories by path: removal touches nothing else. A record without an owner is kept
+on purpose.
 """
 
 import contextlib
@@ -113,6 +114,12 @@ def load_all() -> list[Record]:
 
 def _decode(fields: Mapping[str, Any]) -> Record:
     owner = fields["owner"]
-    processes = {key: [Process(**item) for item in fields[key]] for key in ("processes", "anchors")}
-    rest = {key: fields[key] for key in ("name", "namespaces", "directories", "layout")}
-    return Record(owner=None if owner is None else Process(**owner), **processes, **rest)
+    return Record(
+        name=fields["name"],
+        owner=None if owner is None else Process(**owner),
+        processes=[Process(**item) for item in fields["processes"]],
+        anchors=[Process(**item) for item in fields["anchors"]],
+        namespaces=list(fields["namespaces"]),
+        directories=list(fields["directories"]),
+        layout=dict(fields["layout"]),
+    )

@@ -1,6 +1,7 @@
 """Remove what the harness made: one way for an orderly end, a crash, and ``make demo-down``.
 
-``python -m calico_test.sweep`` removes what crashed test runs left; with names, exactly those, kept labs included.
+``python -m calico_test.sweep`` removes what crashed test runs left; with names, exactly those, kept labs
+included.
 """
 
 import os

@@ -43,8 +43,8 @@ class Endpoint:
 
     Attributes:
         name: unique in the lab.
-        addresses: IPv4 and IPv6 addresses in text, at most one of each family is probed. Set by whoever connects it.
-        identifies: whether its servers say who they are, as our agents do.
+        addresses: IPv4 and IPv6 addresses in text, at most one of each family is probed. Set by whoever
+            connects it. identifies: whether its servers say who they are, as our agents do.
     """
 
     identifies = True
