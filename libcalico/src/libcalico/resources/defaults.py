@@ -7,6 +7,7 @@ Source: ``calico-control-plane.md`` 2.1, 2.2, 2.7, 2.9, 1.6, 1.7.
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_interface
 from typing import Literal, TypeVar, cast
 
@@ -33,6 +34,7 @@ FIXED_TIERS: dict[str, tuple[float, Literal["Deny", "Pass"]]] = {
     "kube-baseline": (10_000_000.0, "Pass"),
 }
 BLOCK_SIZE: dict[int, int] = {4: 26, 6: 122}
+_ADDRESS_AND_LENGTH = re.compile(r"[0-9a-fA-F.:]+/[0-9]{1,3}")
 
 AnyResource = TypeVar("AnyResource", bound=Resource)
 
@@ -79,8 +81,10 @@ def _pool(pool: IPPool) -> IPPool:
 
 def _canonical_cidr(cidr: str) -> str:
     """Return Go's text of the CIDR; what is no CIDR, or has host bits set, stays for validation."""
+    if not _ADDRESS_AND_LENGTH.fullmatch(cidr):
+        return cidr
     try:
-        return str(ip_interface(cidr)) if "/" in cidr else cidr
+        return str(ip_interface(cidr))
     except ValueError:
         return cidr
 

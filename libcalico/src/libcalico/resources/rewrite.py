@@ -7,8 +7,6 @@ endpoints ``pcns.*`` labels, a profile ``ksa.*`` lends ``pcsa.*`` labels. Source
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from libcalico.resources.names import NAMESPACE_LABEL, SERVICE_ACCOUNT_LABEL
 from libcalico.resources.policy import (
     EntityRule,
@@ -17,8 +15,8 @@ from libcalico.resources.policy import (
     PolicyType,
     ServiceAccountMatch,
 )
-from libcalico.selector import Node, parse
-from libcalico.selector.model import And, Atom, In, Not, Or
+from libcalico.selector import parse
+from libcalico.selector.model import In
 
 NAMESPACE_PREFIX = "pcns."
 SERVICE_ACCOUNT_PREFIX = "pcsa."
@@ -82,18 +80,7 @@ def prefixed(selector: str, prefix: str) -> str:
     Raises:
         SelectorSyntaxError: the selector does not parse.
     """
-    return str(_with_prefix(parse(selector), prefix))
-
-
-def _with_prefix(node: Node, prefix: str) -> Node:
-    match node:
-        case Atom():
-            return replace(node, key=prefix + node.key)
-        case Not():
-            return Not(_with_prefix(node.operand, prefix))
-        case And() | Or():
-            return type(node)(tuple(_with_prefix(each, prefix) for each in node.operands))
-    return node  # all() and global() name no label
+    return str(parse(selector).with_label_prefix(prefix))
 
 
 def _namespace_part(namespace_selector: str, namespace: str) -> str:
