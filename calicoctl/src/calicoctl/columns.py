@@ -101,20 +101,24 @@ def _nats(resource: Any, _: Context) -> str:
     return gotext.joined(sorted({nat.external_ip for nat in resource.spec.ip_nats}))
 
 
-_POLICY = Columns(
-    {
-        "NAMESPACE": _namespace,
-        "NAME": _name,
-        "TIER": _spec("tier"),
-        "ORDER": _spec("order"),
-        "SELECTOR": _spec("selector"),
-    },
-    ("NAME", "TIER"),
-    ("NAME", "TIER", "ORDER", "SELECTOR"),
-)
-_SET = Columns(
-    {"NAMESPACE": _namespace, "NAME": _name, "NETS": _list("nets")}, ("NAME",), ("NAME", "NETS")
-)
+_POLICY_CELLS: Mapping[str, Cell] = {
+    "NAME": _name,
+    "TIER": _spec("tier"),
+    "ORDER": _spec("order"),
+    "SELECTOR": _spec("selector"),
+}
+_SET_CELLS: Mapping[str, Cell] = {"NAME": _name, "NETS": _list("nets")}
+_IN_NAMESPACE: Mapping[str, Cell] = {"NAMESPACE": _namespace}
+
+
+def _policy(cells: Mapping[str, Cell]) -> Columns:
+    return Columns(cells, ("NAME", "TIER"), ("NAME", "TIER", "ORDER", "SELECTOR"))
+
+
+def _set(cells: Mapping[str, Cell]) -> Columns:
+    return Columns(cells, ("NAME",), ("NAME", "NETS"))
+
+
 _BGP_CONFIGURATION = ("NAME", "LOGSEVERITY", "MESHENABLED", "ASNUMBER")
 _BGP_PEER = ("NAME", "PEERIP", "NODE", "ASN")
 _CLUSTER = ("NAME", "CLUSTERGUID", "CLUSTERTYPE", "CALICOVERSION", "DATASTOREREADY")
@@ -160,10 +164,10 @@ COLUMNS: Mapping[str, Columns] = {
         _CLUSTER,
     ),
     "FelixConfiguration": Columns({"NAME": _name}, ("NAME",), ("NAME",)),
-    "GlobalNetworkPolicy": _POLICY,
-    "NetworkPolicy": _POLICY,
-    "GlobalNetworkSet": _SET,
-    "NetworkSet": _SET,
+    "GlobalNetworkPolicy": _policy(_POLICY_CELLS),
+    "NetworkPolicy": _policy({**_IN_NAMESPACE, **_POLICY_CELLS}),
+    "GlobalNetworkSet": _set(_SET_CELLS),
+    "NetworkSet": _set({**_IN_NAMESPACE, **_SET_CELLS}),
     "IPPool": Columns(
         {
             "NAME": _name,

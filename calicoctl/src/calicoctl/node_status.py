@@ -59,8 +59,8 @@ def _peers(peers: Sequence[Mapping[str, Any]], title: str) -> str:
 
 
 def _row(cells: Sequence[str], widths: Sequence[int], *, centred: bool = False) -> str:
-    set_ = [
-        cell.center(width) if centred else cell.ljust(width)
+    padded = [
+        f"{' ' * ((width - len(cell)) // 2 if centred else 0)}{cell}".ljust(width)
         for cell, width in zip(cells, widths, strict=True)
     ]
-    return "| " + " | ".join(set_) + " |"
+    return f"| {' | '.join(padded)} |"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from libcalico.client import Client
 from libcalico.datastore import config as datastore
+from libcalico.ipam import IpamClient
 
 
 @contextmanager
@@ -24,4 +25,4 @@ def connected(config: str | None) -> Iterator[Client]:
     """
     settings = datastore.load(os.environ, Path(config) if config else None)
     with datastore.connect(settings) as backend:
-        yield Client(backend)
+        yield Client(backend, IpamClient(backend))

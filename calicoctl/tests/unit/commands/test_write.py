@@ -1,0 +1,150 @@
+"""Commands that write, on the in-memory datastore."""
+
+import pytest
+
+from calicoctl.commands import change, read, write
+from calicoctl.manifests import ManifestError
+from libcalico.client import Client
+from libcalico.datastore.memory import MemoryBackend
+from libcalico.errors import AlreadyExistsError, NotFoundError, ValidationError
+from libcalico.resources.model import ResourceId
+
+MANIFEST = """\
+apiVersion: projectcalico.org/v3
+kind: NetworkPolicy
+metadata: {name: web, labels: {team: a}}
+spec: {selector: app == 'web', order: 10}
+---
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkSet
+metadata: {name: hosts}
+spec: {nets: [10.0.0.0/8]}
+"""
+
+
+@pytest.fixture
+def client() -> Client:
+    return Client(MemoryBackend())
+
+
+def resources(tmp_path, text=MANIFEST, namespace=None):
+    file = tmp_path / "m.yaml"
+    file.write_text(text)
+    return write.load(str(file), namespace, recursive=False)
+
+
+def test_apply_creates_and_then_replaces(client, tmp_path):
+    first = write.run("apply", resources(tmp_path), client)
+    assert first.text() == "Successfully applied 2 resource(s)"
+    changed = MANIFEST.replace("{team: a}", "{team: b}").replace("10}", "20}")
+    assert write.run("apply", resources(tmp_path, changed), client).succeeded
+    stored = client.networkpolicies.get("web", "default")
+    assert stored.spec.order == 20
+    assert stored.metadata.labels["team"] == "b"
+
+
+def test_create_refuses_what_exists_and_goes_on(client, tmp_path):
+    write.run("create", resources(tmp_path)[:1], client)
+    outcome = write.run("create", resources(tmp_path), client)
+    assert outcome.done == 1
+    assert "resource already exists: NetworkPolicy(default/web)" in outcome.text()
+    again = write.run("create", resources(tmp_path), client, ignore=AlreadyExistsError)
+    assert again.succeeded
+
+
+def test_replace_refuses_what_does_not_exist(client, tmp_path):
+    outcome = write.run("replace", resources(tmp_path)[:1], client)
+    assert not outcome.succeeded
+    assert "does not exist" in outcome.text()
+
+
+def test_delete_removes_and_may_skip_what_is_gone(client, tmp_path):
+    write.run("apply", resources(tmp_path), client)
+    assert write.run("delete", resources(tmp_path), client).succeeded
+    assert not write.run("delete", resources(tmp_path), client).succeeded
+    assert write.run("delete", resources(tmp_path), client, ignore=NotFoundError).succeeded
+    named = write.delete_named(client, "NetworkPolicy", ["web"], "default", skip_missing=True)
+    assert named.succeeded
+
+
+def test_one_wrong_document_means_that_none_is_used(tmp_path):
+    wrong = MANIFEST.replace("app == 'web'", "app = 'web'").replace("10.0.0.0/8", "10.0.0.300/8")
+    with pytest.raises(ManifestError) as refused:
+        resources(tmp_path, wrong)
+    assert len(refused.value.problems) == 2
+    assert "document 1 (NetworkPolicy web): spec.selector" in refused.value.problems[0]
+    assert "document 2 (GlobalNetworkSet hosts): spec.nets[0]" in refused.value.problems[1]
+
+
+def test_the_namespace_option_must_agree(tmp_path):
+    assert resources(tmp_path, namespace="shop")[0].namespace == "shop"
+    text = MANIFEST.replace("name: web,", "name: web, namespace: shop,")
+    with pytest.raises(ManifestError, match="shop != other"):
+        resources(tmp_path, text, namespace="other")
+
+
+def test_cluster_information_is_read_only(client, tmp_path):
+    text = "apiVersion: projectcalico.org/v3\nkind: ClusterInformation\nmetadata: {name: default}\n"
+    outcome = write.run("apply", resources(tmp_path, text), client)
+    assert "resource is readonly" in outcome.text()
+
+
+def test_patch_changes_a_field_and_keeps_the_others(client, tmp_path):
+    write.run("apply", resources(tmp_path), client)
+    web = ResourceId("NetworkPolicy", "default", "web")
+    change.patch(client, web, change.parse_patch('{"spec": {"order": 5}}'))
+    stored = client.networkpolicies.get("web", "default")
+    assert (stored.spec.order, stored.spec.selector) == (5, "app == 'web'")
+    change.patch(client, web, {"metadata": {"labels": {"team": None}}})
+    assert "team" not in client.networkpolicies.get("web", "default").metadata.labels
+
+
+@pytest.mark.parametrize(
+    ("patch", "said"),
+    [
+        ("[]", "expected a JSON object"),
+        ("{", "not JSON"),
+    ],
+)
+def test_a_patch_that_is_none_is_refused(patch, said):
+    with pytest.raises(ValidationError, match=said):
+        change.parse_patch(patch)
+
+
+def test_a_patch_must_leave_a_valid_resource(client, tmp_path):
+    write.run("apply", resources(tmp_path), client)
+    web = ResourceId("NetworkPolicy", "default", "web")
+    for patch, said in (
+        ({"spec": {"ordre": 1}}, "ordre"),
+        ({"metadata": {"name": "x"}}, "cannot be changed"),
+    ):
+        with pytest.raises(ValidationError, match=said):
+            change.patch(client, web, patch)
+    assert client.networkpolicies.get("web", "default").spec.order == 10
+
+
+def test_labels_are_set_updated_and_removed(client, tmp_path):
+    write.run("apply", resources(tmp_path), client)
+    hosts = ResourceId("GlobalNetworkSet", "", "hosts")
+    assert "set label role" in change.label(client, hosts, "role", "host", overwrite=False)
+    with pytest.raises(ValidationError, match="--overwrite"):
+        change.label(client, hosts, "role", "x", overwrite=False)
+    assert "updated label role" in change.label(client, hosts, "role", "x", overwrite=True)
+    assert "removed label role" in change.label(client, hosts, "role", None, overwrite=False)
+    with pytest.raises(ValidationError, match="not set"):
+        change.label(client, hosts, "role", None, overwrite=False)
+
+
+def test_get_prints_what_is_there_and_names_what_is_missing(client, tmp_path):
+    write.run("apply", resources(tmp_path), client)
+    found = read.by_kind(client, "NetworkPolicy", ["web", "gone"], "default", everywhere=False)
+    text = read.render(client, found, "ps", show_namespace=False, export=False)
+    assert text == "NAME   TIER      \nweb    default   \n\n"
+    assert found.missing == [
+        "resource does not exist: NetworkPolicy(default/gone) with error: <nil>"
+    ]
+
+
+def test_get_of_nothing_by_name_is_null(client):
+    found = read.by_kind(client, "Tier", ["gone"], None, everywhere=False)
+    assert read.render(client, found, "json", show_namespace=False, export=False) == "null"
