@@ -16,7 +16,8 @@ What was deleted while nobody watched shows by its absence from the next snapsho
 a snapshot too, not to a watch from the last revision: a store that was restored from a backup while
 the connection was down, and has grown past that revision since, cannot be told from the old one
 by revisions. For the same reason the Syncer knows each key by its mod revision *and* a hash of its
-value: after a restore, one mod revision may stand for two values.
+value: after a restore, one mod revision may stand for two values. (So a driver opens the watch right
+after the snapshot, once, and does not keep trying: if it cannot, that is ``on_broken``.)
 
 Memory: one integer for each key. Values pass through and are not kept.
 """

@@ -84,6 +84,11 @@ class Member:
         self.process.kill()
         self.process.wait()
 
+    def end(self) -> None:
+        """Kill it if it runs."""
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
+
     def freeze(self) -> None:
         assert self.process is not None
         os.kill(self.process.pid, signal.SIGSTOP)
@@ -100,6 +105,13 @@ class Member:
         with grpc.insecure_channel(f"127.0.0.1:{self.client_port}") as channel:
             rpc_pb2_grpc.KVStub(channel).Compact(
                 rpc_pb2.CompactionRequest(revision=revision), timeout=DEADLINE_S
+            )
+
+    def status(self) -> Any:
+        """What the member says of itself and of its leader."""
+        with grpc.insecure_channel(f"127.0.0.1:{self.client_port}") as channel:
+            return rpc_pb2_grpc.MaintenanceStub(channel).Status(
+                rpc_pb2.StatusRequest(), timeout=DEADLINE_S, wait_for_ready=True
             )
 
     def etcdctl(self, *arguments: str, **environment: str) -> str:
@@ -141,8 +153,7 @@ def start_member(tmp_path: Path) -> Iterator[Callable[..., Member]]:
 
     yield start
     for member in members:
-        member.thaw()
-        member.kill()
+        member.end()
 
 
 @pytest.fixture
@@ -156,9 +167,8 @@ def cluster(tmp_path: Path) -> Iterator[list[Member]]:
             member.start()
         for member in members:
             member.wait_port()
+        wait_until(lambda: all(m.status().leader for m in members), "a leader is elected")
         yield members
     finally:
         for member in members:
-            if member.process is not None and member.process.poll() is None:
-                member.thaw()
-                member.kill()
+            member.end()

@@ -94,7 +94,7 @@ class SyncerMachine(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def restore(self, data: st.DataObject) -> None:
-        self.store.restore(data.draw(st.sampled_from(self.backups)))
+        self.restore_to(data.draw(st.sampled_from(self.backups)))
 
     @rule(key=KEYS, old=VALUES, new=VALUES)
     def restore_and_grow_again(self, key: str, old: bytes, new: bytes) -> None:
@@ -103,8 +103,14 @@ class SyncerMachine(RuleBasedStateMachine):
         self.backend.put(key, old)
         self.step()
         self.step()
-        self.store.restore(backup)
+        self.restore_to(backup)
         self.backend.put(key, new)
+
+    def restore_to(self, backup: Backup) -> None:
+        """The store is down meanwhile: a watch breaks, and one that was due cannot be opened."""
+        self.store.restore(backup)
+        if self.watch is None and isinstance(self.syncer.next_step, Watch):
+            self.syncer.on_broken()
 
     # The driver
 

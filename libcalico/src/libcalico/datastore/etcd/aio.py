@@ -87,14 +87,13 @@ class AsyncEtcdBackend:
         """Start the attempts at one call."""
         return self._session.attempts()
 
-    async def pause(self, attempts: Attempts, failure: Failure) -> None:
-        """Wait as long as the failure asks for. Raises what ends the attempts."""
+    async def _pause(self, attempts: Attempts, failure: Failure) -> None:
         self._session.check_open()
         await asyncio.sleep(attempts.on_failure(failure, time.monotonic()))
 
-    def answered(self, attempts: Attempts) -> None:
-        """Remember the endpoint that answers."""
-        self._session.preferred = attempts.endpoint
+    def start_failed(self, attempts: Attempts, failure: Failure) -> None:
+        """See :meth:`Session.start_failed`."""
+        self._session.start_failed(attempts, failure)
 
     async def prepare(
         self, attempts: Attempts, request: Message
@@ -123,9 +122,9 @@ class AsyncEtcdBackend:
                 call = method(request, timeout=time_left_s(attempts), metadata=metadata)
                 reply = await self.unless_closed(call)
             except grpc.RpcError as error:
-                await self.pause(attempts, channels.failure(error))
+                await self._pause(attempts, channels.failure(error))
             else:
-                self.answered(attempts)
+                self._session.preferred = attempts.endpoint
                 return Answer(reply, attempts.maybe_done)
 
     async def unless_closed(self, call: Awaitable[T]) -> T:
@@ -232,20 +231,19 @@ class AsyncEtcdWatch:
         return None
 
     async def _open(self) -> None:
-        """Start the stream, as often as the deadline allows."""
+        """Start the stream: one attempt, and one more with a fresh log-in if the store asks for it."""
         attempts = self._backend.attempts()
         while not self._closed:
             try:
                 async with asyncio.timeout(time_left_s(attempts)):
                     behind = await self._start(attempts)
             except TimeoutError:
-                await self._backend.pause(attempts, channels.UNCONFIRMED)
+                self._backend.start_failed(attempts, channels.UNCONFIRMED)
             except grpc.RpcError as error:
-                await self._backend.pause(attempts, channels.failure(error))
+                self._backend.start_failed(attempts, channels.failure(error))
             except UnauthorizedError as error:
-                await self._backend.pause(attempts, channels.denied_watch(error))
+                self._backend.start_failed(attempts, channels.denied_watch(error))
             else:
-                self._backend.answered(attempts)
                 if behind:
                     await self._check_revision()
                 return

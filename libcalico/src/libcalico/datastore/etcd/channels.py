@@ -12,7 +12,7 @@ from pyetcd.etcdrpc import rpc_pb2, rpc_pb2_grpc
 
 from libcalico.datastore.config import DatastoreConfig, Endpoint
 from libcalico.datastore.etcd import wire
-from libcalico.datastore.etcd.attempts import Attempts, Failure
+from libcalico.datastore.etcd.attempts import Attempts, Failure, Kind, classify
 from libcalico.errors import ConfigError, UnavailableError
 
 #: A method of a stub, blocking or not.
@@ -104,6 +104,24 @@ class Session:
     def metadata(self) -> list[tuple[str, str]]:
         """Return what every call carries."""
         return [("token", self.token)] if self.token else []
+
+    def start_failed(self, attempts: Attempts, status: Failure) -> None:
+        """Take note that a watch could not be started.
+
+        It is started once more only to log in again. For any other reason the reader must take
+        a new snapshot first: this may no longer be the store that it has read. The next call
+        goes to the next endpoint.
+
+        Raises:
+            CalicoError: unless it is worth one more attempt.
+        """
+        self.check_open()
+        kind = classify(status)
+        if kind is Kind.TOKEN:
+            attempts.on_failure(status, time.monotonic())
+            return
+        self.preferred = (attempts.endpoint + 1) % len(self.names)
+        raise attempts.error(status, kind)
 
     def check_open(self) -> None:
         """Raise UnavailableError once the backend was closed."""

@@ -97,14 +97,13 @@ class EtcdBackend:
         """Start the attempts at one call."""
         return self._session.attempts()
 
-    def pause(self, attempts: Attempts, failure: Failure) -> None:
-        """Wait as long as the failure asks for. Raises what ends the attempts."""
+    def _pause(self, attempts: Attempts, failure: Failure) -> None:
         self._session.check_open()
         self._closing.wait(attempts.on_failure(failure, time.monotonic()))
 
-    def answered(self, attempts: Attempts) -> None:
-        """Remember the endpoint that answers."""
-        self._session.preferred = attempts.endpoint
+    def start_failed(self, attempts: Attempts, failure: Failure) -> None:
+        """See :meth:`Session.start_failed`."""
+        self._session.start_failed(attempts, failure)
 
     def prepare(self, attempts: Attempts, request: Message) -> tuple[Method, list[tuple[str, str]]]:
         """Return the method that carries the request, and its metadata; log in if that is due."""
@@ -127,9 +126,9 @@ class EtcdBackend:
                 method, metadata = self.prepare(attempts, request)
                 reply = method(request, timeout=time_left_s(attempts), metadata=metadata)
             except grpc.RpcError as error:
-                self.pause(attempts, channels.failure(error))
+                self._pause(attempts, channels.failure(error))
             else:
-                self.answered(attempts)
+                self._session.preferred = attempts.endpoint
                 return Answer(reply, attempts.maybe_done)
 
     def _methods(self, index: int) -> Mapping[type[Any], Method]:
@@ -232,17 +231,16 @@ class EtcdWatch:
         raise StopIteration
 
     def _open(self) -> None:
-        """Start the stream, as often as the deadline allows."""
+        """Start the stream: one attempt, and one more with a fresh log-in if the store asks for it."""
         attempts = self._backend.attempts()
         while not self._closed:
             try:
                 behind = self._start(attempts)
             except grpc.RpcError as error:
-                self._backend.pause(attempts, channels.unconfirmed(channels.failure(error)))
+                self._backend.start_failed(attempts, channels.unconfirmed(channels.failure(error)))
             except UnauthorizedError as error:
-                self._backend.pause(attempts, channels.denied_watch(error))
+                self._backend.start_failed(attempts, channels.denied_watch(error))
             else:
-                self._backend.answered(attempts)
                 if behind:
                     self._check_revision()
                 return

@@ -29,6 +29,9 @@ from libcalico.errors import CompactedError, UnauthorizedError, UnavailableError
 #: Foreign revisions after which an empty batch tells the reader how far the watch got.
 _SILENT_REVISIONS = 1000
 
+#: Parts of etcd's reasons for ending a watch that a log-in may heal.
+_DENIALS = ("permission denied", "invalid auth token", "user name is empty")
+
 
 class WatchStream:
     """What one stream has delivered so far.
@@ -103,7 +106,7 @@ class WatchStream:
         if reply.compact_revision:
             compacted = Revision(reply.compact_revision)
             raise CompactedError(conditions.compacted_text(self.start, compacted))
-        if "permission denied" in reply.cancel_reason:
+        if any(reason in reply.cancel_reason for reason in _DENIALS):
             raise UnauthorizedError(f"watch of {self._prefixes}: {reply.cancel_reason}")
         raise UnavailableError(
             f"the datastore ended the watch: {reply.cancel_reason or 'no reason'}"
