@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from libcalico.client import initialization, nodes, pools, tiers
+from libcalico.client import initialization, nodes, policymigration, pools, tiers
 from libcalico.client.behaviour import Behaviour
 from libcalico.client.cleanup import AddressCleanup
 from libcalico.client.resource_client import ResourceClient
@@ -90,6 +90,10 @@ class Client:
             cluster_type: comma-separated words to add to the cluster's type.
         """
         initialization.ensure_initialized(self, version, cluster_type)
+
+    def migrate_policy_names(self) -> list[str]:
+        """Store policies of releases before 3.32 under their own names; return which were moved."""
+        return policymigration.migrate(self)
 
     def _of(self, resource_class: type[R]) -> ResourceClient[R]:
         behaviour: Behaviour[R] = _BEHAVIOURS.get(resource_class, Behaviour())
