@@ -168,7 +168,7 @@ def test_lists_are_of_all_namespaces_or_of_one(client):
     assert [found.namespace for found in client.networksets.list()] == ["ns-2", "ns"]
     assert [found.namespace for found in client.networksets.list("ns")] == ["ns"]
     revision, found = client.networksets.list_at()
-    assert revision == int(found[-1].metadata.resource_version)
+    assert revision == max(int(each.metadata.resource_version) for each in found)
 
 
 def test_apply_creates_then_replaces(client):
