@@ -12,7 +12,7 @@ import base64
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 
@@ -119,10 +119,14 @@ class In(Atom):
     """``key in {...}``: present and one of the values, which are sorted and distinct."""
 
     values: tuple[str, ...]
+    _members: frozenset[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_members", frozenset(self.values))
 
     def evaluate(self, labels: Mapping[str, str]) -> bool:
         """Return whether the label has one of the values."""
-        return labels.get(self.key) in self.values
+        return labels.get(self.key) in self._members
 
     def __str__(self) -> str:
         return f"{self.key} in {{{', '.join(map(_quoted, self.values))}}}"
@@ -133,10 +137,14 @@ class NotIn(Atom):
     """``key not in {...}``: absent or none of the values, which are sorted and distinct."""
 
     values: tuple[str, ...]
+    _members: frozenset[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_members", frozenset(self.values))
 
     def evaluate(self, labels: Mapping[str, str]) -> bool:
         """Return whether the label is absent or has none of the values."""
-        return labels.get(self.key) not in self.values
+        return labels.get(self.key) not in self._members
 
     def __str__(self) -> str:
         return f"{self.key} not in {{{', '.join(map(_quoted, self.values))}}}"
