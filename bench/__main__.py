@@ -1,0 +1,32 @@
+"""Measure; see ``python -m bench --help``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+
+from bench.measure import Report
+
+SUBJECTS = ("labels", "ipam", "felix", "cni")
+
+
+def main() -> int:
+    """Run the subjects asked for and write the results."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument(
+        "subjects", nargs="*", choices=[*SUBJECTS, []], help="what to measure (all)"
+    )
+    options = parser.parse_args()
+    report = Report()
+    for subject in options.subjects or SUBJECTS:
+        importlib.import_module(f"bench.{subject}").run(report)
+    path = Path("build") / "bench.json"
+    report.write(path)
+    print(f"written to {path}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
