@@ -123,16 +123,20 @@ class ResourceClient(Generic[R]):
         return _at(complete, revision)
 
     def apply(self, resource: R) -> R:
-        """Create the resource, or replace it if it exists (see :meth:`replace`)."""
+        """Create the resource, or replace it if it exists (see :meth:`replace`).
+
+        A resource that is created keeps name, namespace, labels and annotations of the document;
+        the rest of its metadata (an exported uid, say) is made anew.
+        """
         bound = bool(resource.metadata.resource_version)
         for _ in range(UPDATE_TRIES):
             try:
                 return self.replace(resource)
             except NotFoundError:
-                if bound or self._exists(resource):
+                if bound:
                     raise
             try:
-                return self.create(resource)
+                return self.create(_as_new(resource))
             except AlreadyExistsError:
                 continue
         raise messages.conflict(id_of(resource), f"gave up after {UPDATE_TRIES} tries")
@@ -198,10 +202,9 @@ class ResourceClient(Generic[R]):
         which = self._which(name, namespace)
         self._refuse_synthetic("delete", which)
         version = self._behaviour.before_delete(self._client, which, resource_version)
-        self.delete_only(which, version)
+        self._delete_key(which, version)
 
-    def delete_only(self, which: ResourceId, resource_version: str = "") -> None:
-        """Delete exactly one key, without what :meth:`delete` does around it."""
+    def _delete_key(self, which: ResourceId, resource_version: str) -> None:
         revision = _revision(resource_version) if resource_version else None
         try:
             self._backend.delete(keys.path_of(which), revision)
@@ -222,10 +225,6 @@ class ResourceClient(Generic[R]):
         complete = with_defaults(resource)
         validate(complete)
         return complete
-
-    def _exists(self, resource: R) -> bool:
-        which = id_of(with_defaults(resource))
-        return self._backend.get(keys.path_of(which)) is not None
 
     def _refuse_synthetic(self, operation: str, which: ResourceId) -> None:
         if all(id_of(synthetic) != which for synthetic in self._behaviour.synthetic):
@@ -301,6 +300,17 @@ def _revision(resource_version: str) -> Revision:
             f"metadata.resourceVersion: {resource_version!r} is no version; use what get returned"
         )
     return Revision(int(resource_version))
+
+
+def _as_new(document: R) -> R:
+    given = document.metadata
+    kept = ObjectMeta(
+        name=given.name,
+        namespace=given.namespace,
+        labels=given.labels,
+        annotations=given.annotations,
+    )
+    return document.with_(metadata=kept)
 
 
 def _replacement(document: R, stored: R) -> R:

@@ -180,6 +180,17 @@ def test_apply_creates_then_replaces(client):
     assert second.metadata.creation_timestamp == first.metadata.creation_timestamp
 
 
+def test_an_exported_document_is_created_anew(client):
+    document = a.a_network_set(labels={"a": "b"})
+    exported = document.with_(
+        metadata=document.metadata.with_(uid="U", creation_timestamp="T", finalizers=["x"])
+    )
+    created = client.networksets.apply(exported).metadata
+    assert created.uid != "U"
+    assert created.creation_timestamp != "T"
+    assert (created.labels, created.finalizers) == ({"a": "b"}, [])
+
+
 def test_replace_needs_what_exists(client):
     with pytest.raises(NotFoundError):
         client.networksets.replace(a.a_network_set())
