@@ -1,0 +1,1 @@
+"""Clusters for tests: named ones, whose configurations are kept as golden files, and random ones."""
