@@ -1,1 +1,12 @@
-"""Part of libcalico."""
+"""Attaching workloads to the network, the same for every orchestrator.
+
+In reading order: ``model`` what is asked for and what came of it · ``plan`` endpoints and netlink
+requests, without I/O · ``interface`` does those · ``status`` waits for Felix · ``apply``
+:class:`Workloads`, what programs call · ``cni`` the Container Network Interface on top of it, shared
+by the plugins and by the resident server.
+"""
+
+from libcalico.workload.apply import Workloads
+from libcalico.workload.model import Address, AddressRequest, Attached, Attachment, Identity
+
+__all__ = ["Address", "AddressRequest", "Attached", "Attachment", "Identity", "Workloads"]
