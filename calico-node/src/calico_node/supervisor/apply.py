@@ -128,13 +128,14 @@ class Supervisor:
 
     def _call(self, method: str) -> Any:
         url = f"unix://{self.paths.supervisor_socket}"
-        proxy = xmlrpc.client.ServerProxy(
-            "http://localhost", transport=SupervisorTransport(None, None, serverurl=url)
-        )
+        transport = SupervisorTransport(None, None, serverurl=url)
+        proxy = xmlrpc.client.ServerProxy("http://localhost", transport=transport)
         try:
             return getattr(proxy.supervisor, method)()
         except (OSError, xmlrpc.client.Error) as error:
             raise UnavailableError(f"calico-node is not running ({url}: {error})") from error
+        finally:
+            transport.close()
 
 
 def _open_pid(pid: int) -> int | None:

@@ -123,7 +123,9 @@ def test_what_is_no_community_is_refused(text):
 
 
 def test_ignored_interfaces_cannot_inject_configuration():
-    default = builders.a_bgp_configuration(name="default", ignored_interfaces=["eth1", 'x"; y', "*"])
+    default = builders.a_bgp_configuration(
+        name="default", ignored_interfaces=["eth1", 'x"; y', "*"]
+    )
     planned = plan(cluster(configurations=peers(default)))
     assert planned.config.ignored_interfaces == ("eth1",)
     assert len(planned.problems) == 2

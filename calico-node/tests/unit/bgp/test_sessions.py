@@ -142,7 +142,8 @@ def test_only_a_peer_of_all_nodes_that_is_a_node_can_be_passive():
 
 
 @pytest.mark.parametrize(
-    ("own", "peer", "client"), [("1.1.1.1", "", True), ("1.1.1.1", "1.1.1.1", False), ("", "", False)]
+    ("own", "peer", "client"),
+    [("1.1.1.1", "", True), ("1.1.1.1", "1.1.1.1", False), ("", "", False)],
 )
 def test_a_reflectors_clients_are_internal_peers_of_another_cluster(own, peer, client):
     nodes = peers(
@@ -182,11 +183,12 @@ def test_ttl_security_sets_the_number_of_hops():
 
 
 def test_no_node_peers_with_itself():
-    assert sessions_of(
-        cluster(
-            peers=peers(builders.a_bgp_peer(peer_ip="172.16.0.1")), configurations=NO_MESH
+    assert (
+        sessions_of(
+            cluster(peers=peers(builders.a_bgp_peer(peer_ip="172.16.0.1")), configurations=NO_MESH)
         )
-    ) == {}
+        == {}
+    )
 
 
 # --- what cannot be used is left out, and said ---

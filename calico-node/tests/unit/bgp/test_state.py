@@ -37,7 +37,9 @@ def test_resources_come_and_go():
     assert state.cluster({}).pools == {}
 
 
-@pytest.mark.parametrize("value", [b"not json", b'{"spec": {"peerIP": 7}}', b'{"spec":{"peerIP":"x"}}'])
+@pytest.mark.parametrize(
+    "value", [b"not json", b'{"spec": {"peerIP": 7}}', b'{"spec":{"peerIP":"x"}}']
+)
 def test_a_bad_version_does_not_replace_the_last_good_one(value):
     peer = builders.a_bgp_peer(peer_ip="192.0.2.1")
     state = told(peer)
@@ -64,7 +66,9 @@ def test_any_key_and_value_is_taken(path, value):
     State("a").on_update(path, value)
 
 
-@given(value=st.binary(), kind=st.sampled_from(["nodes", "bgppeers", "bgpconfigurations", "ippools"]))
+@given(
+    value=st.binary(), kind=st.sampled_from(["nodes", "bgppeers", "bgpconfigurations", "ippools"])
+)
 def test_any_value_of_a_known_key_is_taken(value, kind):
     state = State("a")
     state.on_update(f"{keys.RESOURCES}{kind}/a", value)

@@ -53,11 +53,13 @@ def _reflectors() -> Cluster:
     labelled = labelled.with_(metadata=labelled.metadata.with_(labels={"rr": "true"}))
     nodes = [labelled, node("b", 2), node("c", 10)]
     to_reflectors = builders.a_bgp_peer(
-        name="to-rr", peer_ip="", as_number=None, node_selector="all()", peer_selector="rr == 'true'"
+        name="to-rr",
+        peer_ip="",
+        as_number=None,
+        node_selector="all()",
+        peer_selector="rr == 'true'",
     )
-    return cluster(
-        nodes=peers(*nodes), peers=peers(to_reflectors), configurations=_without_mesh()
-    )
+    return cluster(nodes=peers(*nodes), peers=peers(to_reflectors), configurations=_without_mesh())
 
 
 def _communities() -> Cluster:
@@ -104,9 +106,7 @@ def _every_peer_option() -> Cluster:
 GOLDEN: dict[str, Cluster] = {
     "mesh-dual-stack": cluster(),
     "global-peer": cluster(
-        peers=peers(
-            builders.a_bgp_peer(name="tor", peer_ip="172.16.0.254:1790", as_number=64513)
-        ),
+        peers=peers(builders.a_bgp_peer(name="tor", peer_ip="172.16.0.254:1790", as_number=64513)),
         configurations=_without_mesh(as_number=64999),
     ),
     "node-peer": cluster(

@@ -99,7 +99,9 @@ def clusters(draw: st.DrawFn) -> Cluster:
     return Cluster(
         node_name="a",
         nodes={name: draw(_nodes(name)) for name in draw(st.sampled_from(_NODE_SETS))},
-        peers={name: draw(_peers(name)) for name in draw(st.sets(st.sampled_from(["p", "q", "r"])))},
+        peers={
+            name: draw(_peers(name)) for name in draw(st.sets(st.sampled_from(["p", "q", "r"])))
+        },
         pools={name: draw(_pools(name)) for name in draw(st.sets(st.sampled_from(["x", "y"])))},
         configurations={configuration.name: configuration},
         affinities={cidr: draw(_STATE) for cidr in affine},

@@ -1,0 +1,81 @@
+import asyncio
+
+import pytest
+
+from calico_node.health.apply import Answer, ask, serve
+from calico_node.health.checks import why_not
+from calico_node.health.model import Aggregator, Report, Reporter
+from libcalico.errors import ConfigError, UnavailableError
+
+
+def answers(health, *paths, pages=None):
+    async def conversation():
+        async with serve(health, "127.0.0.1", 0, pages) as port:
+            return [await ask("127.0.0.1", port, path) for path in paths]
+
+    return asyncio.run(conversation())
+
+
+def test_yes_is_204_and_no_is_503_with_the_table():
+    health = Aggregator(lambda: 0.0)
+    health.register(Reporter(name="watch"))
+    live, ready, table = answers(health, "/liveness", "/readiness", "/")
+    assert (live.status, live.body) == (204, "")
+    assert ready.status == 503
+    assert "watch      yes   no     starting" in ready.body
+    assert table.status == 200
+    health.report("watch", Report())
+    assert answers(health, "/readiness")[0].status == 204
+
+
+def test_further_pages_are_served_and_others_are_not_found():
+    pages = {"/metrics": lambda: Answer(200, "m 1\n")}
+    found, missing = answers(Aggregator(lambda: 0.0), "/metrics", "/x", pages=pages)
+    assert (found.status, found.body) == (200, "m 1\n")
+    assert missing.status == 404
+
+
+@pytest.mark.parametrize("request_", [b"\xff\xfe\r\n\r\n", b"POST / HTTP/1.1\r\n\r\n", b"x", b""])
+def test_nonsense_disturbs_nobody(request_):
+    async def conversation():
+        async with serve(Aggregator(lambda: 0.0), "127.0.0.1", 0) as port:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(request_)
+            writer.close()
+            return await ask("127.0.0.1", port, "/liveness")
+
+    assert asyncio.run(conversation()).status == 204
+
+
+def test_a_port_in_use_is_a_config_error():
+    async def twice():
+        health = Aggregator(lambda: 0.0)
+        async with serve(health, "127.0.0.1", 0) as port, serve(health, "127.0.0.1", port):
+            pass
+
+    with pytest.raises(ConfigError, match="cannot listen on 127.0.0.1"):
+        asyncio.run(twice())
+
+
+def test_nobody_listening_is_unavailable_and_a_reason():
+    async def nobody():
+        async with serve(Aggregator(lambda: 0.0), "127.0.0.1", 0) as port:
+            pass
+        with pytest.raises(UnavailableError):
+            await ask("127.0.0.1", port, "/")
+        return await why_not("127.0.0.1", port, "/readiness")
+
+    assert "does not answer" in asyncio.run(nobody())
+
+
+def test_why_not_names_the_check():
+    health = Aggregator(lambda: 0.0)
+    health.register(Reporter(name="watch"))
+
+    async def conversation():
+        async with serve(health, "127.0.0.1", 0) as port:
+            return [await why_not("127.0.0.1", port, path) for path in ("/liveness", "/readiness")]
+
+    well, unwell = asyncio.run(conversation())
+    assert well == ""
+    assert unwell.startswith("readiness check failed (HTTP 503)")
