@@ -88,7 +88,7 @@ def retire_pool(client: Client, which: ResourceId, resource_version: str) -> str
         )
     if not pool.spec.disabled:
         disabled = pool.with_(spec=pool.spec.with_(disabled=True))
-        pool = client.ippools.update(disabled)
+        pool = client.ippools.write_back(disabled)
     if client.addresses is not None:
         client.pause(SETTLE_S)
         client.addresses.release_pool_affinities(pool.spec.cidr)

@@ -60,7 +60,7 @@ def annotation_map(path: str, texts: Mapping[str, str]) -> Iterator[str]:
     """Require Kubernetes annotation keys, and a bound on the sum of all."""
     for key in texts:
         yield from qualified_name(f"{path}[{key!r}]", key.lower())
-    size = sum(len(key.encode()) + len(value.encode()) for key, value in texts.items())
+    size = sum(len(text.encode()) for pair in texts.items() for text in pair)
     if size > MAX_ANNOTATIONS_BYTES:
         yield f"{path}: {size} bytes are too many; at most {MAX_ANNOTATIONS_BYTES} are allowed"
 

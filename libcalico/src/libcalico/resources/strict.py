@@ -171,6 +171,10 @@ def _clean_scalar(value: Any, kind: inspect.Type, path: str, problems: list[str]
     if isinstance(kind, inspect.StrType) and isinstance(value, dt.datetime):
         moment = value if value.tzinfo is None else value.astimezone(dt.UTC)
         return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+    if isinstance(value, str) and not _is_encodable(value):
+        problems.append(
+            f"{path}: {show(value)} holds half a surrogate pair, which no UTF-8 text has"
+        )
     if not _is_scalar(value, kind):
         quote = f'; quote it: "{str(value).lower() if isinstance(value, bool) else value}"'
         wants_quotes = isinstance(kind, inspect.StrType) and isinstance(value, bool | int | float)
@@ -178,6 +182,16 @@ def _clean_scalar(value: Any, kind: inspect.Type, path: str, problems: list[str]
             f"{path}: expected {_expected(kind)}, got {show(value)}{quote if wants_quotes else ''}"
         )
     return value
+
+
+def _is_encodable(text: str) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_scalar(value: Any, kind: inspect.Type) -> bool:

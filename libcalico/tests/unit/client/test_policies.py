@@ -105,3 +105,11 @@ def test_a_tier_goes_when_it_is_empty(client, build):
     client.tiers.delete("platform")
     with pytest.raises(NotFoundError):
         client.tiers.get("platform")
+
+
+def test_policies_that_cannot_be_read_are_not_migrated(client, backend, caplog):
+    path = keys.path_of(ResourceId("GlobalNetworkPolicy", "", "default.bad"))
+    backend.put(path, b"{")
+    put(backend, "plain", tier="default")
+    assert client.migrate_policy_names() == []
+    assert path in caplog.text

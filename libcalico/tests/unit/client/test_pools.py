@@ -4,6 +4,7 @@ from libcalico.client import Client
 from libcalico.client.pools import SETTLE_S
 from libcalico.datastore import keys
 from libcalico.errors import ConflictError, UnsupportedOperationError, ValidationError
+from libcalico.resources.model import ResourceId
 from libcalico.testing import builders as a
 
 
@@ -85,3 +86,15 @@ def test_without_ipam_a_pool_with_affinities_stays(client, backend):
     assert client.ippools.get("pool").spec.disabled is False
     backend.delete(affinity)
     client.ippools.delete("pool")
+
+
+def test_pools_that_break_the_rules_can_be_deleted(client, backend):
+    path = keys.path_of(ResourceId("IPPool", "", "odd"))
+    for cidr in ("10.0.0.1/16", "no cidr"):
+        backend.put(path, f'{{"metadata":{{"name":"odd"}},"spec":{{"cidr":"{cidr}"}}}}'.encode())
+        client.ippools.create(a.a_pool(cidr="10.65.0.0/16"))
+        with pytest.raises(ValidationError):
+            client.ippools.modify("odd", lambda pool: pool)
+        client.ippools.delete("odd")
+        client.ippools.delete("pool")
+    assert client.ippools.list() == []

@@ -314,3 +314,16 @@ def test_every_kind_has_a_client(client):
 def test_tiers_are_typed(client):
     tier: Tier = client.tiers.get("default")
     assert tier.spec.order == 1_000_000
+
+
+def test_apply_gives_up_when_the_object_comes_and_goes(client, backend):
+    """Another writer creates before each create, and deletes before each replacement."""
+
+    class Flapping(type(backend)):
+        def get(self, key):
+            return None
+
+    flapping = Flapping(backend.store)
+    client.networksets.create(a.a_network_set())
+    with flapping, pytest.raises(ConflictError, match="gave up after 5 tries"):
+        Client(flapping).networksets.apply(a.a_network_set())

@@ -231,3 +231,16 @@ def test_policies_without_a_kind_are_told_what_kinds_there_are():
         codec.from_manifest({"kind": "GlobalNetworkPolicy", "apiVersion": "projectcalico.org/v3"}),
         GlobalNetworkPolicy,
     )
+
+
+def test_text_that_is_no_unicode_is_refused():
+    with pytest.raises(ValidationError, match="cannot be stored as JSON"):
+        codec.encode_json({"x": "\ud800"})
+    document = codec.to_mapping(builders.a_pool(annotations={"a": "\ud800"}))
+    with pytest.raises(ValidationError, match="half a surrogate pair"):
+        codec.from_manifest(document)
+
+
+def test_a_kind_that_is_no_text_is_refused():
+    with pytest.raises(ValidationError, match="kind: expected a kind's name, got 5"):
+        codec.decode(b'{"kind":5}')
