@@ -15,13 +15,20 @@ from typing import Final, Self
 
 from calico_node.felix.nft import parse, wire
 from calico_node.felix.nft.model import Verdict
-from calico_node.felix.nft.operations import DestroyTable, Operation
+from calico_node.felix.nft.operations import DestroyTable, Operation, describe
 from libcalico.errors import NetlinkError, OverrunError
 from libcalico.netlink.codec import NLMSG_ERROR, Answer, parse_answer
 from libcalico.netlink.sockets import NETLINK_NETFILTER, NetlinkSocket
 
 _RECEIVE_BYTES: Final = 8 << 20  # room for one error for each message of a bad batch
 _NO_TABLE: Final = "no\x01such"
+_REASONS: Final = {
+    errno.EBUSY: "rules or map elements still refer to it",
+    errno.EEXIST: "it exists already, and is different",
+    errno.EMLINK: "jumps never end, or are nested too deeply",
+    errno.ENFILE: "the set is full",
+    errno.ENOENT: "it does not exist, or refers to what does not exist",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,13 @@ class Refusal:
     errno: int
     reason: str = ""
 
+    def __str__(self) -> str:
+        why = self.reason or _REASONS.get(self.errno) or os.strerror(self.errno)
+        if self.operation is None:
+            return f"the batch: {why}"
+        whose = f"{self.owner}: " if self.owner else ""
+        return f"{whose}{describe(self.operation)}: {why}"
+
     @property
     def owner(self) -> str:
         """Who asked for it, as the operation says."""
@@ -48,18 +62,15 @@ class RefusedError(NetlinkError):
     """The kernel refused a batch; nothing of it was done.
 
     Attributes:
-        refusals: every refused operation, in the batch's order; the first is the error's own.
+        refusals: every refused operation, in the batch's order.
+        owner: of the first.
+        operation: the first; None if the kernel refused the batch as such.
     """
 
     def __init__(self, refusals: Sequence[Refusal]) -> None:
         first = refusals[0]
-        about = f" ({first.reason})" if first.reason else ""
         more = f", and {len(refusals) - 1} more" if len(refusals) > 1 else ""
-        super().__init__(
-            f"nftables: {first.owner or 'batch'}: {os.strerror(first.errno)}{about}"
-            f" for {first.operation}{more}",
-            first.errno,
-        )
+        super().__init__(f"nftables: {first}{more}", first.errno)
         self.refusals = tuple(refusals)
         self.owner = first.owner
         self.operation = first.operation
@@ -144,6 +155,9 @@ class Nftables:
 
     def read_elements(self, table: str, set_: str, *, interval: bool = False) -> frozenset[bytes]:
         """Return the elements of a set as the kernel has them, packed as in :mod:`.keys`.
+
+        Of a set without ``size`` some can be missing while the kernel, in the background, still
+        enlarges its hash table; a sized set is read whole.
 
         Raises:
             NetlinkError: there is no such table or set, or it never stood still (EINTR).

@@ -51,6 +51,7 @@ from libcalico.netlink.codec import attr, be32, nested
 
 _U64 = struct.Struct(">Q")
 _ATTRIBUTE_HEADER: Final = 4
+_COMMENT_BYTES: Final = 128  # NFTNL_UDATA_COMMENT_MAXLEN, with its final zero
 _FIRST_REGISTER: Final = 8  # NFT_REG32_00: registers of four bytes; a key may take several
 _EQ, _NEQ, _LTE, _GTE = 0, 1, 3, 5
 _UNIT_SECONDS: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
@@ -121,6 +122,8 @@ def encode_rule(rule: Rule) -> RuleBody:
     attributes = nested(4, body)
     if rule.comment:
         comment = rule.comment.encode() + b"\0"
+        if len(comment) > _COMMENT_BYTES:
+            raise ValueError(f"comment of more than {_COMMENT_BYTES - 1} bytes: {rule.comment!r}")
         attributes += attr(7, bytes((0, len(comment))) + comment)
     return RuleBody(attributes, tuple(sets))
 
@@ -132,7 +135,7 @@ def _with_protocol(statements: tuple[Statement, ...]) -> tuple[Statement, ...]:
     return statements
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=16384)
 def _encode(statement: Statement) -> _Encoded:
     match statement:
         case Match():
@@ -214,9 +217,8 @@ def _match(match: Match) -> _Encoded:
             return _Encoded(_load_all(fields) + lookup, requires)
         case Prefix() as prefix:
             return _Encoded(_prefix(_only(fields), prefix, compare), requires)
-        case Range(low=low, high=high):
-            type_ = _ordered(_only(fields).type)
-            within = _range(type_.pack(low), type_.pack(high), match.negate)
+        case Range() as range_:
+            within = _range(_only(fields).type, range_, match.negate)
             return _Encoded(_load_all(fields) + within, requires)
         case NamePrefix(text=text):
             return _Encoded(_load(_only(fields)) + _compare(text.encode(), compare), requires)
@@ -233,9 +235,8 @@ def _only(fields: tuple[Field, ...]) -> Field:
 
 def _prefix(field: Field, prefix: Prefix, compare: int) -> bytes:
     """Compare leading bytes where the length allows it, which is the kernel's fastest path."""
+    _prefix_bounds(field.type, prefix)
     size = field.type.size
-    if len(prefix.address) != size or not 0 <= prefix.length <= 8 * size:
-        raise ValueError(f"{field.text} cannot be compared with {prefix}")
     whole, rest = divmod(prefix.length, 8)
     if whole and not rest:
         return _load(field, size=whole) + _compare(prefix.address[:whole], compare)
@@ -251,7 +252,8 @@ def _ordered(type_: KeyType) -> KeyType:
     return type_
 
 
-def _range(low: bytes, high: bytes, negate: bool) -> bytes:
+def _range(type_: KeyType, range_: Range, negate: bool) -> bytes:
+    low, high = (bound.to_bytes(type_.size, "big") for bound in _range_bounds(type_, range_))
     if not negate:
         return _compare(low, _GTE) + _compare(high, _LTE)
     bounds = nested(3, attr(1, low)) + nested(4, attr(1, high))
@@ -259,6 +261,8 @@ def _range(low: bytes, high: bytes, negate: bool) -> bytes:
 
 
 def _anonymous_set(key: tuple[KeyType, ...], members: tuple[Member, ...]) -> AnonymousSet:
+    if not members:
+        raise ValueError("an anonymous set has members")
     if len(key) > 1:
         keys = {pack(key, member) for member in members if isinstance(member, tuple)}
         if len(keys) != len(set(members)):
@@ -266,9 +270,9 @@ def _anonymous_set(key: tuple[KeyType, ...], members: tuple[Member, ...]) -> Ano
         return AnonymousSet(key, interval=False, elements=tuple(sorted(keys)))
     (type_,) = key
     if not any(isinstance(member, Prefix | Range) for member in members):
-        plain = {type_.pack(member) for member in members if isinstance(member, int | str | bytes)}
+        plain = {_bounds(type_, member)[0].to_bytes(type_.size, "big") for member in members}
         return AnonymousSet(key, interval=False, elements=tuple(sorted(plain)))
-    intervals = merge_intervals(_bounds(_ordered(type_), member) for member in members)
+    intervals = merge_intervals(_bounds(type_, member) for member in members)
     return AnonymousSet(
         key,
         interval=True,
@@ -281,16 +285,30 @@ def _anonymous_set(key: tuple[KeyType, ...], members: tuple[Member, ...]) -> Ano
 
 def _bounds(type_: KeyType, member: Member) -> tuple[int, int]:
     match member:
-        case Prefix(address=address, length=length):
-            low = int.from_bytes(address, "big")
-            return low, low | (1 << 8 * type_.size - length) - 1
-        case Range(low=first, high=last):
-            return _number(type_, first), _number(type_, last)
+        case Prefix():
+            return _prefix_bounds(type_, member)
+        case Range():
+            return _range_bounds(type_, member)
         case tuple():
-            raise ValueError(f"{type_.text} is no concatenation, got {member!r}")
+            raise ValueError(f"{member!r} is not a value of {type_.text}")
         case atom:
             number = _number(type_, atom)
             return number, number
+
+
+def _prefix_bounds(type_: KeyType, prefix: Prefix) -> tuple[int, int]:
+    low = _number(type_, prefix.address)
+    host_bits = 8 * type_.size - prefix.length
+    if not 0 <= host_bits <= 8 * type_.size or low & (1 << host_bits) - 1:
+        raise ValueError(f"{prefix} is no prefix of type {type_.text}")
+    return low, low | (1 << host_bits) - 1
+
+
+def _range_bounds(type_: KeyType, range_: Range) -> tuple[int, int]:
+    low, high = _number(_ordered(type_), range_.low), _number(type_, range_.high)
+    if low > high:
+        raise ValueError(f"{range_} is empty")
+    return low, high
 
 
 def _number(type_: KeyType, atom: Atom) -> int:

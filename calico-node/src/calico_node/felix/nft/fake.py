@@ -256,6 +256,8 @@ def _create_set(table: _Table, operation: CreateSet) -> None:
         table.sets[new.name] = _empty(new)
     elif (type(old), old.key, _is_interval(old)) != (type(new), new.key, _is_interval(new)):
         raise _RefusedOperationError(errno.EEXIST)
+    elif new.size:
+        table.sets[new.name] = replace(old, size=new.size)
 
 
 def _empty(set_: Set | VerdictMap) -> Set | VerdictMap:

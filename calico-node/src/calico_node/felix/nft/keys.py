@@ -64,7 +64,11 @@ class KeyType(Enum):
             if not 0 <= value < 1 << 8 * self.size:
                 raise ValueError(f"{self.text} has no {value}")
             return int(value).to_bytes(self.size, self.byteorder)
-        packed = value.encode().ljust(IFNAME_BYTES, b"\0") if isinstance(value, str) else value
+        packed = (
+            value.encode().ljust(IFNAME_BYTES - 1, b"\0") + b"\0"
+            if isinstance(value, str)
+            else value
+        )
         if len(packed) != self.size or isinstance(value, str) != (self is KeyType.IFNAME):
             raise ValueError(f"{value!r} is not of type {self.text}")
         return packed

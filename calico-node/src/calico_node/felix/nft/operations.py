@@ -130,3 +130,20 @@ Operation: TypeAlias = (
     | DeleteElements
     | AddVerdicts
 )
+
+
+def describe(operation: Operation) -> str:
+    """Return what is done and to what, in a few words, for messages: ``AddRule t chain``."""
+    words = [type(operation).__name__, operation.table]
+    match operation:
+        case CreateChain() | FlushChain() | AddRule() | DeleteChain():
+            words.append(operation.chain)
+        case CreateSet():
+            words.append(operation.set.name)
+        case DeleteSet() | AddElements() | DeleteElements():
+            words.append(operation.set)
+        case AddVerdicts():
+            words.append(operation.map)
+        case CreateTable() | DestroyTable():
+            pass
+    return " ".join(words)

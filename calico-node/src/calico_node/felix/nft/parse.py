@@ -5,13 +5,14 @@ Source: Linux uapi/linux/netfilter/nf_tables.h, uapi/linux/netlink.h.
 
 from __future__ import annotations
 
-import struct
+import errno
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from calico_node.felix.nft.model import Verdict, VerdictKind
-from libcalico.netlink.codec import Message, as_text, parse_attr_list, parse_attrs
+from libcalico.errors import NetlinkError
+from libcalico.netlink.codec import Message, as_be32, as_text, parse_attr_list, parse_attrs
 
 GENERIC_HEADER: Final = 4
 """Size of nfgenmsg, with which every message's payload begins."""
@@ -31,7 +32,7 @@ _CHANGES: Final = {  # message → nft's word, and the attribute that holds the 
     14: ("delsetelem", 2),
 }
 _INTERVAL_END: Final = 1
-_KIND_BY_NUMBER: Final = {kind.number: kind for kind in VerdictKind}
+_KIND_BY_NUMBER: Final = {kind.number & 0xFFFFFFFF: kind for kind in VerdictKind}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,8 @@ def generation(message: Message) -> Generation:
     """Return the content of a NEWGEN message."""
     found = parse_attrs(message.payload, GENERIC_HEADER)
     return Generation(
-        int.from_bytes(found.get(1, b""), "big"),
-        int.from_bytes(found.get(2, b""), "big"),
+        as_be32(_need(found, 1)),
+        as_be32(found.get(2, bytes(4))),
         as_text(found.get(3, b"")),
     )
 
@@ -120,15 +121,24 @@ def _elements(messages: Iterable[Message]) -> Iterator[dict[int, bytes]]:
             yield parse_attrs(element)
 
 
+def _need(found: dict[int, bytes], type_: int) -> bytes:
+    if type_ not in found:
+        raise NetlinkError(f"nftables: the kernel sent no attribute {type_}", errno.EBADMSG)
+    return found[type_]
+
+
 def _key(element: dict[int, bytes]) -> bytes:
-    return parse_attrs(element[1])[1]
+    return _need(parse_attrs(_need(element, 1)), 1)
 
 
 def _is_end(element: dict[int, bytes]) -> bool:
-    return bool(int.from_bytes(element.get(3, b""), "big") & _INTERVAL_END)
+    return bool(as_be32(element.get(3, bytes(4))) & _INTERVAL_END)
 
 
 def _verdict(element: dict[int, bytes]) -> Verdict:
-    data = parse_attrs(parse_attrs(element[2])[2])
-    (number,) = struct.unpack(">i", data[1])
-    return Verdict(_KIND_BY_NUMBER[number], as_text(data.get(2, b"")))
+    data = parse_attrs(_need(parse_attrs(_need(element, 2)), 2))
+    number = as_be32(_need(data, 1))
+    kind = _KIND_BY_NUMBER.get(number)
+    if kind is None:
+        raise NetlinkError(f"nftables: the kernel sent verdict {number:#x}", errno.EBADMSG)
+    return Verdict(kind, as_text(data.get(2, b"")))

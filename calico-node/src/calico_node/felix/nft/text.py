@@ -130,9 +130,11 @@ def _map(map_: VerdictMap) -> list[str]:
 
 
 def _elements(elements: Iterable[str]) -> Iterator[str]:
-    joined = f",\n{2 * _INDENT}{_INDENT}{_INDENT}".join(elements)
-    if joined:
-        yield f"{_INDENT}elements = {{ {joined} }}"
+    opening = f"{_INDENT}elements = {{ "
+    lines = ",\n".join(elements).splitlines()
+    for number, line in enumerate(lines, 1):
+        closing = " }" if number == len(lines) else ""
+        yield f"{opening if number == 1 else ' ' * len(opening)}{line}{closing}"
 
 
 def _type(key: tuple[KeyType, ...]) -> str:

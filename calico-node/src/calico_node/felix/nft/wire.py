@@ -215,7 +215,7 @@ def _add_rule(writer: _Writer, operation: AddRule) -> None:
     writer.add(NEWRULE, NLM_F_CREATE | NLM_F_APPEND, place + attributes_)
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=16384)
 def _rule_body(rule: Rule) -> RuleBody:
     return encode_rule(rule)
 
@@ -281,15 +281,12 @@ def _delete_elements(writer: _Writer, operation: DeleteElements) -> None:
 
 def _add_verdicts(writer: _Writer, operation: AddVerdicts) -> None:
     place = _text(1, operation.table) + _text(2, operation.map)
-    items = [
-        nested(1, nested(1, attr(1, key)) + _element_verdict(value))
-        for key, value in operation.verdicts.items()
-    ]
+    items = [_element(key, _element_verdict(value)) for key, value in operation.verdicts.items()]
     for elements in _split(items):
         writer.add(NEWSETELEM, NLM_F_CREATE, place + elements)
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=16384)
 def _element_verdict(value: Verdict) -> bytes:
     return nested(2, verdict(value))
 
@@ -312,37 +309,70 @@ _WRITE: Final[dict[type[Operation], Callable[[_Writer, Any], None]]] = {
 def _element_lists(keys: Collection[bytes], *, interval: bool) -> Iterator[bytes]:
     """Yield NFTA_SET_ELEM_LIST_ELEMENTS for the keys, each within the attribute's limit.
 
+    The kernel loads sorted intervals faster; the order of plain keys makes no difference.
+
     Raises:
         ValueError: keys are of different widths.
     """
-    if interval:
-        yield from _split([_interval_element(key) for key in sorted(keys)])
-        return
-    ordered = list(keys)
+    ordered = sorted(keys) if interval else list(keys)
     if not ordered:
         return
     width = len(ordered[0])
-    item = nested(1, nested(1, attr(1, bytes(width))))
-    head, tail = item[: len(item) - len(pad(bytes(width)))], bytes(-width % 4)
-    step = _LIST_BYTES // len(item)
+    if set(map(len, ordered)) != {width}:
+        raise ValueError(f"keys of one set differ in width, the first has {width} bytes")
+    if interval:
+        yield from _interval_lists(ordered, width // 2)
+        return
+    head, tail = _element_frame(width)
+    step = _LIST_BYTES // (len(head) + width + len(tail))
+    between = tail + head
     for start in range(0, len(ordered), step):
-        chunk = ordered[start : start + step]
-        joined = head + (tail + head).join(chunk) + tail
-        if len(joined) != len(item) * len(chunk) or any(len(key) != width for key in chunk):
-            raise ValueError(f"keys of one set differ in width, the first has {width} bytes")
-        yield nested(3, joined)
+        yield nested(3, head + between.join(ordered[start : start + step]) + tail)
 
 
-@lru_cache(maxsize=4096)
-def _interval_element(key: bytes) -> bytes:
-    """Return the two elements the kernel keeps for an interval: its start, and what follows its end."""
-    width = len(key) // 2
-    start = nested(1, nested(1, attr(1, key[:width])))
-    after = int.from_bytes(key[width:], "big") + 1
-    if after >> 8 * width:
-        return start
-    end = nested(1, attr(1, after.to_bytes(width, "big"))) + be32(3, _INTERVAL_END)
-    return start + nested(1, end)
+def _interval_lists(keys: list[bytes], width: int) -> Iterator[bytes]:
+    """Yield the two elements the kernel keeps for each interval: its start, and what follows its end.
+
+    One that ends with the last key there is has no end.
+    """
+    head, middle, tail = _interval_frame(width)
+    open_end = b"\xff" * width
+    step = _LIST_BYTES // (len(head) + 2 * width + len(middle) + len(tail))
+    for at in range(0, len(keys), step):
+        yield nested(
+            3,
+            *(
+                head + key[:width] + middle + _successor(key[width:]) + tail
+                if key[width:] != open_end
+                else _element(key[:width])
+                for key in keys[at : at + step]
+            ),
+        )
+
+
+def _successor(key: bytes) -> bytes:
+    return (int.from_bytes(key, "big") + 1).to_bytes(len(key), "big")
+
+
+def _element(key: bytes, *attributes: bytes) -> bytes:
+    return nested(1, nested(1, attr(1, key)), *attributes)
+
+
+@lru_cache(maxsize=64)
+def _element_frame(width: int) -> tuple[bytes, bytes]:
+    """Return what stands before and behind the key in an element."""
+    empty = _element(bytes(width))
+    tail = -width % 4
+    return empty[: len(empty) - width - tail], bytes(tail)
+
+
+@lru_cache(maxsize=64)
+def _interval_frame(width: int) -> tuple[bytes, bytes, bytes]:
+    """Return what stands before, between and behind the two keys of an interval."""
+    head, pad_ = _element_frame(width)
+    end_flag = be32(3, _INTERVAL_END)
+    end = _element(bytes(width), end_flag)
+    return head, pad_ + end[: len(head)], pad_ + end_flag
 
 
 def _split(items: Iterable[bytes]) -> Iterator[bytes]:

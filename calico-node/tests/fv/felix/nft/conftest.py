@@ -3,9 +3,9 @@
 import re
 
 import pytest
-from calico_test.netns import NetNs
 
 from calico_node.felix.nft.apply import Nftables
+from calico_test.netns import NetNs
 
 
 @pytest.fixture
@@ -26,13 +26,13 @@ def kernel(netns):
         yield kernel
 
 
-@pytest.fixture
-def listing():
-    """Give the function that lists all tables of a namespace: block head → its lines."""
-    return list_blocks
+@pytest.fixture(scope="session")
+def list_blocks():
+    """The function that lists all tables of a namespace: head of a block → its lines."""
+    return _list_blocks
 
 
-def list_blocks(netns):
+def _list_blocks(netns):
     text = netns.run(["nft", "-s", "list", "ruleset"]).stdout
     blocks = {}
     for block in re.split(r"^\t(?=\w)", text, flags=re.MULTILINE)[1:]:

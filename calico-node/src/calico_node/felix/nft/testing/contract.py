@@ -306,7 +306,7 @@ class NftablesContract:
             ("jump", errno.EOPNOTSUPP),
             ("hook", errno.EOPNOTSUPP),
             ("type", errno.EEXIST),
-            ("regular", errno.EEXIST),
+            ("regular", errno.EOPNOTSUPP),
         ]
         kernel.commit([CreateChain("t", "base", BaseHook("filter", "forward", 0, "drop"), "")])
 
@@ -350,10 +350,10 @@ class NftablesContract:
                     "t",
                     [Chain("leaf")],
                     [
-                        Set("hosts", (KeyType.IPV4_ADDR,), many),
+                        Set("hosts", (KeyType.IPV4_ADDR,), many, size=4096),
                         Set("nets", (KeyType.IPV4_ADDR,), nets, interval=True),
                     ],
-                    [VerdictMap("dispatch", (KeyType.IFNAME,), verdicts)],
+                    [VerdictMap("dispatch", (KeyType.IFNAME,), verdicts, 4096)],
                 )
             )
         )
