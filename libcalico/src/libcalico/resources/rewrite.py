@@ -3,6 +3,9 @@
 Namespaces and service accounts are labels to Felix: a profile ``kns.<namespace>`` lends its
 endpoints ``pcns.*`` labels, a profile ``ksa.*`` lends ``pcsa.*`` labels. Source:
 ``calico-control-plane.md`` 3.5.
+
+Selectors are combined as text, so each is parsed by itself first: one that does not parse alone, such
+as ``a) || (b``, could otherwise reach out of the namespace that it is put in.
 """
 
 from __future__ import annotations
@@ -31,7 +34,11 @@ def entity_selectors(side: EntityRule, namespace: str) -> tuple[str, str]:
     Args:
         side: source or destination.
         namespace: the policy's; "" for a cluster-scoped policy and for profiles.
+
+    Raises:
+        SelectorSyntaxError: one of the side's selectors does not parse.
     """
+    _require_whole(side.selector, side.not_selector)
     accounts = service_accounts_selector(side.service_accounts)
     part = accounts or side.selector
     if accounts and side.selector:
@@ -43,7 +50,12 @@ def entity_selectors(side: EntityRule, namespace: str) -> tuple[str, str]:
 
 
 def policy_selector(policy: NetworkPolicy | GlobalNetworkPolicy) -> str:
-    """Return the selector of the endpoints that a policy applies to, as Felix evaluates it."""
+    """Return the selector of the endpoints that a policy applies to, as Felix evaluates it.
+
+    Raises:
+        SelectorSyntaxError: one of the policy's selectors does not parse.
+    """
+    _require_whole(policy.spec.selector)
     if isinstance(policy, NetworkPolicy):
         return _namespaced_selector(policy)
     spec, selector = policy.spec, policy.spec.selector
@@ -81,6 +93,11 @@ def prefixed(selector: str, prefix: str) -> str:
         SelectorSyntaxError: the selector does not parse.
     """
     return str(parse(selector).with_label_prefix(prefix))
+
+
+def _require_whole(*selectors: str) -> None:
+    for selector in selectors:
+        parse(selector)
 
 
 def _namespace_part(namespace_selector: str, namespace: str) -> str:

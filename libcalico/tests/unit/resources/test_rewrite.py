@@ -123,3 +123,11 @@ def test_stored_policies_without_types_govern_both_directions():
 def test_a_selector_that_does_not_parse_is_an_error():
     with pytest.raises(SelectorSyntaxError):
         side(namespace_selector="(((")
+
+
+def test_a_selector_cannot_reach_out_of_its_namespace():
+    for selector in ("a == 'b') || (all()", "a == 'b') || (has(c)"):
+        with pytest.raises(SelectorSyntaxError):
+            rewrite.policy_selector(builders.a_policy(selector=selector))
+        with pytest.raises(SelectorSyntaxError):
+            side(selector=selector)
