@@ -1,7 +1,8 @@
 """Routes: add, replace, delete, list; IPv4 and IPv6 alike.
 
 A :class:`Route` compares equal to what the kernel reports for it once it went through :func:`canonical`,
-which fills in what the kernel would: so desired and actual routes can be compared as values.
+which fills in what the kernel would: so desired and actual routes can be compared as values. What is read
+from the kernel needs no such step: that its IPv6 blackholes hang on the loopback is left out already.
 
 Source: rtnetlink(7), ip-route(8); include/uapi/linux/rtnetlink.h; net/ipv4/fib_frontend.c, net/ipv6/route.c.
 """
@@ -115,7 +116,7 @@ class RouteKey(NamedTuple):
 
 
 def canonical(route: Route) -> Route:
-    """Return a route as the kernel would report it: no interface where none is needed, IPv6's defaults."""
+    """Return a route as the kernel will report it: no interface where none is needed, IPv6's defaults."""
     oif = 0 if route.type in _NO_LINK else route.oif
     if route.dst.version == 4:
         return route._replace(oif=oif)
@@ -187,7 +188,7 @@ def list_routes(
     protocol: int | None = None,
     oif: int | None = None,
 ) -> list[Route]:
-    """Return the routes of a version, canonical; multicast routing's and cached ones are left out.
+    """Return the routes of a version; multicast routing's and cached ones are left out.
 
     Args:
         socket: of the namespace.
@@ -228,7 +229,7 @@ def parse_routes(messages: Iterable[Message]) -> list[Route]:
 
 
 def parse_route(message: Message) -> Route | None:
-    """Read an RTM_NEWROUTE or RTM_DELROUTE, canonical; None for a cached route or another family's.
+    """Read an RTM_NEWROUTE or RTM_DELROUTE; None for a cached route or another family's.
 
     Raises:
         NetlinkError: it is malformed (EBADMSG).
@@ -239,7 +240,6 @@ def parse_route(message: Message) -> Route | None:
     if version is None or flags & _RTM_F_CLONED:
         return None
     attrs = codec.parse_attrs(message.payload, _RTMSG.size)
-    priority = _number(attrs, _RTA_PRIORITY)
     return Route(
         dst=_destination(attrs.get(_RTA_DST), version, prefix),
         oif=0 if type_ in _NO_LINK else _number(attrs, _RTA_OIF),
@@ -249,7 +249,7 @@ def parse_route(message: Message) -> Route | None:
         protocol=protocol,
         scope=scope if version == 4 else SCOPE_UNIVERSE,
         type=type_,
-        priority=priority if version == 4 else priority or DEFAULT_PRIORITY_V6,
+        priority=_number(attrs, _RTA_PRIORITY),
         onlink=bool(flags & _RTNH_F_ONLINK),
         mtu=_parse_mtu(attrs[_RTA_METRICS]) if _RTA_METRICS in attrs else 0,
         tos=tos,
