@@ -127,7 +127,7 @@ class Enforcer:
         self._blamed = set()
         while True:
             try:
-                self._nftables.commit(replace_table(self._program.table()))
+                self._nftables.commit(replace_table(self._program.take_table()))
             except RefusedError as error:
                 if not self._blame(error):
                     raise

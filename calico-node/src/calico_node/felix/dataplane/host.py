@@ -58,6 +58,7 @@ class Host:
         self._status.prune(self._endpoints)
         self.enforcer.apply(changes)
         self.router.apply(changes.endpoints, changes.blocks)
+        self.router.tidy()
         self._report(changes.endpoints)
 
     def apply(self, changes: Changes) -> None:

@@ -82,9 +82,9 @@ class Router:
             NetlinkError: the kernel refused.
         """
         if self._settings.ip_forwarding:
-            sysctl.apply({"net.ipv4.ip_forward": 1})
+            sysctl.apply({"net/ipv4/ip_forward": 1})
             if self._settings.ipv6:
-                sysctl.apply({"net.ipv6.conf.all.forwarding": 1})
+                sysctl.apply({"net/ipv6/conf/all/forwarding": 1})
         self._read()
 
     def reconfigure(self, settings: RouteSettings) -> None:
@@ -114,6 +114,10 @@ class Router:
             if endpoint is not None:
                 self._configure(endpoint.interface)
         self._sync(touched)
+
+    def tidy(self) -> None:
+        """Remove routes of ours that a previous run left and that are not wanted. Raises as :meth:`apply`."""
+        self._sync(None)
 
     def retry(self) -> None:
         """Try what failed again. Raises as :meth:`apply`."""
@@ -148,13 +152,14 @@ class Router:
         for event in events:
             match event:
                 case monitor.LinkEvent(link=link, is_gone=is_gone):
-                    changed |= self._take_link(link, is_gone=is_gone)
+                    # One by one: an interface that is up again has lost its routes all the same.
+                    for interface in self._take_link(link, is_gone=is_gone):
+                        self._forget_dead(interface)
+                        changed.add(interface)
                 case monitor.RouteEvent(route=route, is_gone=is_gone):
                     touched |= self._take_route(route, is_gone=is_gone)
         for interface in changed:
-            through = self._wanted.through(interface)
-            touched |= through
-            self._forget_dead(interface, through)
+            touched |= self._wanted.through(interface)
             self._configure(interface)
         if touched:
             self._sync(touched)
@@ -225,10 +230,10 @@ class Router:
             return {route.dst}
         return set()
 
-    def _forget_dead(self, interface: str, destinations: Collection[Cidr]) -> None:
+    def _forget_dead(self, interface: str) -> None:
         """Routes through an interface that is down or gone went with it, without a word for IPv4."""
         link = self._links.get(interface)
-        for destination in destinations:
+        for destination in self._wanted.through(interface):
             there = self._installed.get(destination)
             if there is None or not there.index:
                 continue

@@ -117,6 +117,10 @@ class Pending:
         verdicts = dict(self._verdicts[empty.name])
         return VerdictMap(empty.name, empty.key, verdicts, empty.size, empty.owner)
 
+    def forget(self) -> None:
+        """Take what changed so far for committed: somebody committed the whole table."""
+        self._clear()
+
     def take(self) -> Delta:
         """Return what changed since the last call, and start anew."""
         created = {n for n, old in self._old_sets.items() if old is None and n in self._sets}

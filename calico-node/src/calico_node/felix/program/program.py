@@ -72,6 +72,11 @@ class Program:
         """Return the whole desired table."""
         return self._pending.table()
 
+    def take_table(self) -> Table:
+        """Return the whole desired table, for a commit in place of all changes so far."""
+        self._pending.forget()
+        return self._pending.table()
+
     def apply(self, changes: Changes) -> Delta:
         """Change the desired table, and return what changed in it since the last commit."""
         stale = self._apply_sets(changes)

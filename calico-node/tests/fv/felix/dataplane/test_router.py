@@ -1,0 +1,152 @@
+"""Routes and interface settings on the real kernel."""
+
+import json
+import select
+from contextlib import closing
+
+import pytest
+
+from calico_node.felix.dataplane.router import Router, RouteSettings
+from calico_node.felix.messages import EndpointId, EndpointPolicies, LocalEndpoint
+from libcalico.net.addresses import parse_cidr
+
+ME = EndpointId("ns", "a")
+V4, V6 = parse_cidr("10.65.0.1"), parse_cidr("fd65::1")
+BLOCKS = {parse_cidr("10.65.0.0/26"): True, parse_cidr("fd65::/122"): True}
+ENDPOINT = LocalEndpoint("cali1", (V4, V6), "", EndpointPolicies((), ()))
+DEADLINE_S = 5.0
+
+
+@pytest.fixture
+def router(netns):
+    with closing(netns.call(lambda: Router(RouteSettings()))) as made:
+        netns.call(made.start)
+        yield made
+
+
+def add_interface(netns, name="cali1"):
+    netns.run(["ip", "link", "add", name, "type", "veth", "peer", "name", f"{name}-in"])
+    netns.run(["ip", "link", "set", f"{name}-in", "up"])
+    netns.run(["ip", "link", "set", name, "up"])
+
+
+def routes(netns, version: int) -> dict[str, dict]:
+    listed = json.loads(netns.run(["ip", "-json", f"-{version}", "route"]).stdout)
+    return {r["dst"]: r for r in listed if r["dst"] not in ("fe80::/64", "ff00::/8")}
+
+
+def follow(netns, router, until) -> None:
+    """Let the router take events until something holds, within a deadline."""
+    while not until():
+        assert select.select([router.monitor], [], [], DEADLINE_S)[0], "no event came"
+        netns.call(router.take_events)
+
+
+def apply(netns, router, endpoint=ENDPOINT, blocks=None):
+    netns.call(lambda: router.apply({ME: endpoint}, blocks or {}))
+
+
+def test_an_address_leads_to_its_interface_and_a_block_nowhere(netns, router):
+    add_interface(netns)
+    netns.call(router.take_events)
+    apply(netns, router, blocks=BLOCKS)
+    four, six = routes(netns, 4), routes(netns, 6)
+    assert (four["10.65.0.1"]["dev"], four["10.65.0.1"]["scope"]) == ("cali1", "link")
+    assert four["10.65.0.1"]["metric"] == six["fd65::1"]["metric"] == 1024
+    assert six["fd65::1"]["dev"] == "cali1"
+    assert four["10.65.0.0/26"]["type"] == six["fd65::/122"]["type"] == "blackhole"
+    assert router.is_ready(ENDPOINT)
+
+
+def test_routes_wait_for_the_interface_and_go_with_it(netns, router):
+    apply(netns, router)
+    assert not routes(netns, 4)
+    assert not router.is_ready(ENDPOINT)
+    add_interface(netns)
+    follow(netns, router, lambda: router.is_ready(ENDPOINT))
+    assert "10.65.0.1" in routes(netns, 4)
+    netns.run(["ip", "link", "delete", "cali1"])
+    follow(netns, router, lambda: not router.is_ready(ENDPOINT))
+    add_interface(netns)
+    follow(netns, router, lambda: router.is_ready(ENDPOINT))
+    assert {"10.65.0.1"} == set(routes(netns, 4))
+
+
+def test_an_interface_that_flaps_gets_its_routes_back(netns, router):
+    add_interface(netns)
+    apply(netns, router)
+    follow(netns, router, lambda: router.is_ready(ENDPOINT))
+    netns.run(["ip", "link", "set", "cali1", "down"])
+    netns.run(["ip", "link", "set", "cali1", "up"])
+    follow(
+        netns,
+        router,
+        lambda: {"10.65.0.1"} == set(routes(netns, 4)) and "fd65::1" in routes(netns, 6),
+    )
+    assert router.is_ready(ENDPOINT)
+
+
+@pytest.mark.parametrize(
+    "tampering",
+    [
+        ["ip", "route", "delete", "10.65.0.1"],
+        ["ip", "-6", "route", "delete", "fd65::1"],
+        ["ip", "route", "delete", "blackhole", "10.65.0.0/26"],
+        ["ip", "route", "flush", "proto", "boot"],
+    ],
+)
+def test_a_route_that_others_remove_comes_back(netns, router, tampering):
+    add_interface(netns)
+    apply(netns, router, blocks=BLOCKS)
+    follow(netns, router, lambda: router.is_ready(ENDPOINT))
+    netns.call(router.take_events)
+    before = routes(netns, 4), routes(netns, 6)
+    netns.run(tampering)
+    assert (routes(netns, 4), routes(netns, 6)) != before
+    follow(netns, router, lambda: (routes(netns, 4), routes(netns, 6)) == before)
+
+
+def test_an_endpoint_that_goes_takes_its_routes(netns, router):
+    add_interface(netns)
+    apply(netns, router, blocks=BLOCKS)
+    follow(netns, router, lambda: router.is_ready(ENDPOINT))
+    netns.call(lambda: router.apply({ME: None}, dict.fromkeys(BLOCKS)))
+    assert not routes(netns, 4)
+    assert not routes(netns, 6)
+
+
+def test_a_new_router_takes_over_and_removes_blackholes_that_are_not_wanted(netns, router):
+    add_interface(netns)
+    apply(netns, router, blocks=BLOCKS)
+    follow(netns, router, lambda: router.is_ready(ENDPOINT))
+    successor = netns.call(lambda: Router(RouteSettings()))
+    netns.call(successor.start)
+    apply(netns, successor)
+    netns.call(successor.tidy)
+    assert set(routes(netns, 4)) == {"10.65.0.1"}
+    assert successor.is_ready(ENDPOINT)
+    successor.close()
+
+
+def test_interfaces_answer_for_their_gateway_and_forward(netns, router):
+    add_interface(netns)
+    netns.call(router.take_events)
+    apply(netns, router)
+
+    def sysctl(key: str) -> str:
+        return netns.run(["sysctl", "-n", key]).stdout.strip()
+
+    assert sysctl("net.ipv4.ip_forward") == sysctl("net.ipv6.conf.all.forwarding") == "1"
+    assert sysctl("net.ipv4.conf.cali1.proxy_arp") == "1"
+    assert sysctl("net.ipv4.neigh.cali1.proxy_delay") == "0"
+    assert sysctl("net.ipv6.conf.cali1.proxy_ndp") == "1"
+    assert sysctl("net.ipv6.conf.cali1.accept_ra") == "0"
+
+
+def test_routes_of_others_are_left_alone(netns, router):
+    add_interface(netns)
+    netns.run(["ip", "route", "add", "192.0.2.0/24", "dev", "cali1"])
+    netns.run(["ip", "route", "add", "blackhole", "198.51.100.0/24"])
+    apply(netns, router)
+    netns.call(router.tidy)
+    assert {"192.0.2.0/24", "198.51.100.0/24"} <= set(routes(netns, 4))
