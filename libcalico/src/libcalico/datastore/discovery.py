@@ -26,7 +26,10 @@ def discover(domain: str, resolver: dns.resolver.Resolver | None = None) -> tupl
         ConfigError: the domain publishes no such record.
         UnavailableError: no name server answered.
     """
-    ask = resolver or dns.resolver.Resolver()
+    try:
+        ask = resolver or dns.resolver.Resolver()
+    except dns.exception.DNSException as error:
+        raise ConfigError(f"ETCD_DISCOVERY_SRV: no name server is configured: {error}") from error
     for service, tls in (("_etcd-client-ssl", True), ("_etcd-client", False)):
         endpoints = _lookup(ask, f"{service}._tcp.{domain}", tls=tls)
         if endpoints:

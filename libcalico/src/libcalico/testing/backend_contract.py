@@ -1,12 +1,6 @@
 """What every datastore backend must do: one suite for the store in memory and for etcd.
 
-A test module subclasses :class:`BackendContract` and gives a ``harness`` fixture, for example::
-
-    class TestMemory(BackendContract):
-        @pytest.fixture
-        def harness(self) -> Iterator[Harness]:
-            yield MemoryHarness()
-
+A test module subclasses :class:`BackendContract` and gives it a ``harness`` fixture.
 Each test works below a root of its own, so a shared store need not be emptied in between.
 """
 

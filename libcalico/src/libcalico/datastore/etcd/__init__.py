@@ -6,3 +6,9 @@ What decides is free of I/O and shared by both drivers: ``wire`` (messages ⇄ v
 makes their gRPC channels. Importing this package imports gRPC: programs that run once and may not
 need the datastore import it late, as :func:`libcalico.datastore.config.connect` does.
 """
+
+import os
+
+# gRPC's core prints failed TLS handshakes and the like on stderr, which belongs to the program; what
+# matters is in the error that is raised. It reads this when it is first imported.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")

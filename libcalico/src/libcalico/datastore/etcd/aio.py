@@ -19,7 +19,7 @@ from libcalico.datastore.etcd.operations import Answer, Operation
 from libcalico.datastore.etcd.watching import WatchStream
 from libcalico.datastore.etcd.wire import Message
 from libcalico.datastore.model import EventBatch, KeyValue, Revision, Snapshot, Write
-from libcalico.errors import CalicoError, UnauthorizedError, UnavailableError
+from libcalico.errors import CalicoError, CompactedError, UnauthorizedError, UnavailableError
 
 T = TypeVar("T")
 
@@ -76,7 +76,12 @@ class AsyncEtcdBackend:
         try:
             request = next(operation)
             while True:
-                request = operation.send(await self._call(request))
+                try:
+                    answer = await self._call(request)
+                except CompactedError as error:
+                    request = operation.throw(error)
+                else:
+                    request = operation.send(answer)
         except StopIteration as stop:
             result: T = stop.value
             return result
@@ -185,6 +190,8 @@ class AsyncEtcdWatch:
         except asyncio.CancelledError:
             self._cancel()
             raise
+        if self._closed:
+            self._cancel()
         return self
 
     async def __aexit__(

@@ -1,7 +1,8 @@
 """Which messages each operation takes, and what the replies mean. No I/O: both drivers run these.
 
 An operation is a generator. It yields a request, is sent the :class:`Answer`, and returns its result
-or raises a DatastoreError. Failures of the transport never get here; ``attempts`` decides on them.
+or raises a CalicoError. Of failures, which ``attempts`` decides on, only CompactedError is thrown
+into it, since it may begin again.
 
 Lost answers: a call that is repeated because its answer was lost may find its own first attempt done.
 A condition then fails although nobody else wrote. So when an answer is marked ``maybe_repeated`` and
@@ -20,7 +21,12 @@ from libcalico.datastore import conditions
 from libcalico.datastore.etcd import wire
 from libcalico.datastore.etcd.wire import Message
 from libcalico.datastore.model import Delete, KeyValue, Put, Revision, Snapshot, Write
-from libcalico.errors import AlreadyExistsError, ConflictError
+from libcalico.errors import (
+    AlreadyExistsError,
+    CompactedError,
+    ConflictError,
+    UnavailableError,
+)
 
 T = TypeVar("T")
 
@@ -29,6 +35,8 @@ PAGE_KEYS = 10_000
 
 #: etcd refuses transactions of more than 128 operations by default.
 _RANGES_PER_PAGE = 100
+
+_READ_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +66,19 @@ def read(prefixes: Sequence[str], page_keys: int = PAGE_KEYS) -> Operation[Snaps
     """Read all prefixes, page by page, at the revision of the first page.
 
     The first request asks a little of every prefix, so small prefixes take one round trip in all.
+    Should that revision be compacted between two pages, it begins again.
     """
     if not prefixes:
         raise ValueError("a read needs at least one prefix")
+    for _ in range(_READ_ATTEMPTS):
+        try:
+            return (yield from _read_pages(prefixes, page_keys))
+        except CompactedError:
+            continue
+    raise UnavailableError("datastore: it is compacted faster than its keys can be read")
+
+
+def _read_pages(prefixes: Sequence[str], page_keys: int) -> Operation[Snapshot]:
     waiting = [wire.prefix_range(prefix) for prefix in wire.disjoint(prefixes)]
     revision = Revision(0)
     items: list[KeyValue] = []

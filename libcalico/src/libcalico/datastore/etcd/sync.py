@@ -18,7 +18,7 @@ from libcalico.datastore.etcd.operations import Answer, Operation
 from libcalico.datastore.etcd.watching import WatchStream
 from libcalico.datastore.etcd.wire import Message
 from libcalico.datastore.model import EventBatch, KeyValue, Revision, Snapshot, Write
-from libcalico.errors import CalicoError, UnauthorizedError, UnavailableError
+from libcalico.errors import CalicoError, CompactedError, UnauthorizedError, UnavailableError
 
 T = TypeVar("T")
 
@@ -86,7 +86,12 @@ class EtcdBackend:
         try:
             request = next(operation)
             while True:
-                request = operation.send(self._call(request))
+                try:
+                    answer = self._call(request)
+                except CompactedError as error:
+                    request = operation.throw(error)
+                else:
+                    request = operation.send(answer)
         except StopIteration as stop:
             result: T = stop.value
             return result
@@ -200,6 +205,8 @@ class EtcdWatch:
             self._open()
         except CalicoError as error:
             self._error = error
+        if self._closed and self._call is not None:
+            self._call.cancel()
         return self
 
     def __exit__(

@@ -10,7 +10,13 @@ from pyetcd.etcdrpc import kv_pb2, rpc_pb2
 from libcalico.datastore.etcd import operations
 from libcalico.datastore.etcd.operations import Answer
 from libcalico.datastore.model import Delete, Put, Revision
-from libcalico.errors import AlreadyExistsError, ConflictError, NotFoundError
+from libcalico.errors import (
+    AlreadyExistsError,
+    CompactedError,
+    ConflictError,
+    NotFoundError,
+    UnavailableError,
+)
 
 
 class FakeServer:
@@ -57,6 +63,29 @@ def test_small_prefixes_take_one_request():
     server = FakeServer(["/a/1", "/b/1"])
     run(operations.read(["/a/", "/b/", "/c/"]), server.answer)
     assert len(server.requests) == 1
+
+
+def test_a_read_whose_revision_is_compacted_meanwhile_begins_again():
+    server = FakeServer([f"/a/{i}" for i in range(9)])
+    reading = operations.read(["/a/"], page_keys=5)
+    first = server.answer(next(reading))
+    assert reading.send(first).success[0].request_range.revision == 51
+    again = reading.throw(CompactedError("gone"))
+    assert again.success[0].request_range.revision == 0
+    second = server.answer(reading.send(server.answer(again)))
+    with pytest.raises(StopIteration) as stop:
+        reading.send(second)
+    assert len(stop.value.value.items) == 9
+    assert stop.value.value.revision == 52
+
+
+def test_a_read_gives_up_when_compaction_is_always_faster():
+    reading = operations.read(["/a/"])
+    next(reading)
+    for _ in range(2):
+        reading.throw(CompactedError("gone"))
+    with pytest.raises(UnavailableError, match="compacted faster"):
+        reading.throw(CompactedError("gone"))
 
 
 def failed(*kvs: tuple[str, bytes, int], repeated: bool = False) -> Any:
