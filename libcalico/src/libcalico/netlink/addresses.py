@@ -88,11 +88,13 @@ def list_addresses(
 ) -> list[Address]:
     """Return addresses, of both versions and of all links unless said otherwise.
 
+    The link is picked out here, since the kernel does not tell when what it filters changed underway.
+
     Raises:
-        NetlinkError: the kernel refused; ENODEV if the link does not exist.
+        NetlinkError: the kernel refused.
     """
     family = AF_UNSPEC if version is None else _FAMILY[version]
-    messages = socket.dump(codec.request(RTM_GETADDR, 0, _IFADDR.pack(family, 0, 0, 0, link)))
+    messages = socket.dump(codec.request(RTM_GETADDR, 0, _IFADDR.pack(family, 0, 0, 0, 0)))
     found = (parse_address(m) for m in messages if m.type == RTM_NEWADDR)
     return [address for address in found if address is not None and link in (0, address.link)]
 

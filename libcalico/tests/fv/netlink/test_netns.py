@@ -1,6 +1,7 @@
 import errno
 import os
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -105,7 +106,7 @@ def test_a_namespace_is_created_and_deleted(name):
         netns.create(name)
     assert caught.value.errno == errno.EEXIST
     netns.delete(name, missing_ok=False)
-    assert not (netns.DIRECTORY / name).exists()
+    assert not Path(netns.DIRECTORY, name).exists()
     netns.delete(name)
     with pytest.raises(NetlinkError) as caught:
         netns.delete(name, missing_ok=False)
@@ -113,9 +114,9 @@ def test_a_namespace_is_created_and_deleted(name):
 
 
 def test_what_a_broken_run_left_is_deleted_too(name):
-    (netns.DIRECTORY / name).touch()
+    Path(netns.DIRECTORY, name).touch()
     netns.delete(name, missing_ok=False)
-    assert not (netns.DIRECTORY / name).exists()
+    assert not Path(netns.DIRECTORY, name).exists()
 
 
 def test_settings_are_written_in_the_namespace_and_only_if_they_differ(near, pair):
