@@ -18,9 +18,7 @@ Importing this module costs nothing; the public names below are loaded when they
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as typing's, without the cost of importing it
 if TYPE_CHECKING:
     from libcalico.client import Client
     from libcalico.errors import (
@@ -45,12 +43,15 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Load a public name when it is first used."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415 - paid for by those who ask
+
     home = "libcalico.client" if name == "Client" else "libcalico.errors"
-    return getattr(import_module(home), name)
+    found: object = getattr(import_module(home), name)
+    return found
 
 
 def __dir__() -> list[str]:
