@@ -219,5 +219,14 @@ def test_all_routes_of_the_namespace_are_as_pyroute2_reads_them(near, pair, vers
         (route.table, route.dst.address, route.dst.prefix, rt_type[route.type], route.priority)
         for route in routes.list_routes(near.socket, version, table=None)
     )
+    expected, found = (
+        [each for each in each_list if not is_late(each[1])] for each_list in (expected, found)
+    )
     assert found == expected
     assert len(found) >= 300
+
+
+def is_late(dst):
+    """Whether the kernel's workers make the route a little after the address, perhaps between two dumps."""
+    late = [parse_cidr(text) for text in ("fe80::/10", "ff00::/8", "2001:db8::/127")]
+    return any(net.contains(parse_address(dst)) for net in late)
