@@ -53,6 +53,8 @@ class Flow:
         self._what = f"{source.name} -> {to} {probe}"
         request = Request(to=to, probe=probe, timeout_ms=timeout_ms)
         self._fields = {**request.fields(), "op": "flow", "period_ms": period_ms}
+        self._state: State | None = None
+        self._since_ns = 0
         self.totals: Totals | None = None
 
     def __enter__(self) -> Self:
@@ -72,19 +74,20 @@ class Flow:
         self.totals = Totals(answer["attempts"], answer["lost"])
 
     def wait(self, state: State, *, deadline_s: float = 10.0) -> int:
-        """Wait until it changes to this state, and return when that was, in monotonic nanoseconds.
+        """Wait until it is in this state, and return since when, in monotonic nanoseconds.
 
         Raises:
             DeadlineError: it did not.
         """
         until = time.monotonic() + deadline_s
-        while (left_s := until - time.monotonic()) > 0:
+        while self._state != state and (left_s := until - time.monotonic()) > 0:
             try:
                 change = self._agent.receive(self._number, left_s)
             except DeadlineError:
                 break
-            if change["state"] == state:
-                return int(change["at_ns"])
+            self._state, self._since_ns = change["state"], change["at_ns"]
+        if self._state == state:
+            return self._since_ns
         raise DeadlineError(f"{self._what}: not {state} within {deadline_s} s")
 
 

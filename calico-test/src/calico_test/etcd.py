@@ -230,10 +230,10 @@ class Etcd:
     def _argv(self) -> list[str]:
         clients = ",".join(_url(address, self.port) for address in self._addresses)
         peer = _url("127.0.0.1", self._peer_port)
-        argv = [self._binary, "--name=test", f"--data-dir={self.directory / 'data'}"]
+        argv = [self._binary, f"--name={self.name}", f"--data-dir={self.directory / 'data'}"]
         argv += [f"--listen-client-urls={clients}", f"--advertise-client-urls={clients}"]
         argv += [f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}"]
-        argv += [f"--initial-cluster=test={peer}", "--logger=zap", "--log-level=warn"]
+        argv += [f"--initial-cluster={self.name}={peer}", "--logger=zap", "--log-level=warn"]
         # Alone it has nobody to wait for: a short election makes it serve at once.
         return [*argv, "--heartbeat-interval=10", "--election-timeout=50"]
 
@@ -249,12 +249,17 @@ class Etcd:
                 self.kill()
                 raise HarnessError(f"{self.name}: etcd ended at start:\n{self.log_tail()}")
             with contextlib.suppress(HarnessError):
-                self.call("/v3/maintenance/status", {}, timeout_s=deadline_s)
-                self.call("/v3/kv/range", _range("/"), timeout_s=deadline_s)
-                return
+                if self._is_serving(deadline_s):
+                    return
         raise DeadlineError(
             f"{self.name}: etcd does not serve after {deadline_s} s:\n{self.log_tail()}"
         )
+
+    def _is_serving(self, timeout_s: float) -> bool:
+        """Whether it has a leader, and is the one that answers on its port."""
+        self.call("/v3/kv/range", _range("/"), timeout_s=timeout_s)
+        answer = self.call("/v3/cluster/member/list", {}, timeout_s=timeout_s)
+        return [member["name"] for member in answer["members"]] == [self.name]
 
 
 def _find_binary() -> str:

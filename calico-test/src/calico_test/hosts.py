@@ -16,10 +16,10 @@ from typing import Any
 from calico_test import processes, records
 from calico_test.errors import HarnessError
 from calico_test.processes import Process
-from calico_test.workloads import Endpoint, Workload
+from calico_test.workloads import Endpoint, Site, Workload
 
 _SETUP = Path(__file__).with_name("holder.sh")
-_MAX_LINKS = 40  # as Linux: path_resolution(7)
+_MAX_STEPS = 10_000  # of a path; only a loop of symbolic links has more
 
 
 def spawn_holder(hostname: str, log_path: Path, record: records.Record) -> Process:
@@ -64,12 +64,11 @@ class Host(Endpoint):
     ) -> None:
         self.holder = holder
         self.state_dir = state_dir
-        self.started = record.add_process
         self.env = dict(env)
         self.workloads: dict[str, Workload] = {}
         self._children: list[subprocess.Popen[Any]] = []
         enter = ["nsenter", f"--target={holder.pid}", "--mount", "--uts", "--net", "--"]
-        super().__init__(name, self, enter)
+        super().__init__(name, Site(state_dir, record.add_process), enter)
 
     @property
     def shell_command(self) -> str:
@@ -110,19 +109,16 @@ class Host(Endpoint):
 
         Args:
             argv: the command.
-            log: name of a file in ``state_dir`` for its output; without it ``options`` decide.
+            log: name of the file in ``state_dir`` for its output; the command's when None.
             env: variables added to the host's.
-            options: of ``subprocess.Popen``.
+            options: of ``subprocess.Popen``; ``stdout`` and ``stderr`` go before the log.
         """
         environment = {**os.environ, **self.env, **(env or {})}
         options.setdefault("stdin", subprocess.DEVNULL)
         options.setdefault("start_new_session", True)
-        argv = [*self.enter, *argv]
-        if log is None:
-            child = subprocess.Popen(argv, env=environment, **options)
-        else:
-            with (self.state_dir / f"{log}.log").open("ab") as file:
-                child = subprocess.Popen(argv, env=environment, stdout=file, stderr=file, **options)
+        with (self.state_dir / f"{log or PurePosixPath(argv[0]).name}.log").open("ab") as file:
+            outputs = {"stdout": file, "stderr": file, **options}
+            child = subprocess.Popen([*self.enter, *argv], env=environment, **outputs)
         self._children.append(child)
         return child
 
@@ -134,7 +130,7 @@ class Host(Endpoint):
         """
         root = Path(f"/proc/{self.holder.pid}/root")
         rest, done = list(PurePosixPath(path).parts[::-1]), PurePosixPath("/")
-        for _ in range(10000):
+        for _ in range(_MAX_STEPS):
             if done.parts[1:2] in {("proc",), ("sys",)}:
                 raise HarnessError(
                     f"{self.name}:{path}: the machine's own would be meant: use sh()"
@@ -207,8 +203,9 @@ class Host(Endpoint):
         self._children.clear()
 
     def reap(self) -> None:
-        """Collect the ends of our children, all of which have been killed."""
+        """Collect the ends of our children, after all that runs on the host has been killed."""
         for child in self._children:
+            child.kill()  # it may not have entered the host yet
             child.wait()
             for stream in (child.stdin, child.stdout, child.stderr):
                 if stream is not None:

@@ -2,7 +2,8 @@
 
 The bridge is in a network namespace of its own, the fabric. Nothing of a lab touches the machine's network,
 and every lab has the same addresses: the fabric (and etcd) 10.233.0.1 and fd00:233::1, host number N
-10.233.0.(10+N) and fd00:233::(10+N), written alike in both families. There is no default route.
+10.233.0.(10+N) and fd00:233::(10+N), written alike in both families. As on real hosts there is a default
+route; it leads to the fabric, which forwards nothing.
 """
 
 import json
@@ -18,7 +19,7 @@ from calico_test.errors import HarnessError
 from calico_test.etcd import Etcd
 from calico_test.hosts import Host
 from calico_test.processes import Process
-from calico_test.workloads import Endpoint
+from calico_test.workloads import Endpoint, Site
 
 FABRIC_ADDRESSES = ("10.233.0.1", "fd00:233::1")
 _PREFIX_LENGTHS = (24, 64)
@@ -45,6 +46,7 @@ class Lab:
         hosts: in order.
         etcd: the etcd, or None.
         fabric: the namespace of the bridge.
+        outside: an endpoint in the fabric, which is no host: the world beyond the cluster.
         state_dir: logs and sockets, on the machine; removed with the lab.
 
     Raises:
@@ -70,6 +72,7 @@ class Lab:
             raise HarnessError(f"a lab {self.name!r} is up: {self.removal_command}")
         self.hosts: list[Host] = []
         self.etcd: Etcd | None = None
+        self.outside: Endpoint | None = None
         try:
             self._build(names, env or {}, with_etcd=etcd)
         except BaseException:
@@ -90,6 +93,7 @@ class Lab:
         if not layout:
             raise HarnessError(f"{record.path}: this lab belongs to a running process")
         lab.fabric = netns.NetNs.take_up(layout["fabric"], record)
+        lab.outside = lab._outside()
         lab.hosts = [lab._take_up_host(item) for item in layout["hosts"]]
         etcd = layout["etcd"]
         lab.etcd = None if etcd is None else Etcd.take_up(etcd, lab.fabric, record)
@@ -104,7 +108,9 @@ class Lab:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if not self.is_kept:
+        if self.is_kept:
+            self._hang_up()
+        else:
             self.close()
 
     @property
@@ -144,18 +150,21 @@ class Lab:
         self._record.owner = None
         self._record.save()
         processes.let_go([*self._record.processes, *self._record.anchors])
+        self._hang_up()
         for host in self.hosts:
-            host.hang_up()
             host.let_go()
 
     def close(self) -> None:
         """Remove the lab: everything that runs in it, its namespaces and files. Can be called again."""
         with interrupts.postponed():
-            for host in self.hosts:
-                host.hang_up()
+            self._hang_up()
             sweep.remove(self._record)
             for host in self.hosts:
                 host.reap()
+
+    def _hang_up(self) -> None:
+        for endpoint in [*self.hosts, *([self.outside] if self.outside else ())]:
+            endpoint.hang_up()
 
     @staticmethod
     def _check(names: Sequence[str]) -> None:
@@ -167,7 +176,9 @@ class Lab:
         self._record.save()
         self.state_dir.mkdir()
         self.fabric = netns.NetNs(f"{self.name}-fabric", record=self._record)
+        self.fabric.run(["sh", "-c", "echo 0 >/proc/sys/net/ipv4/ip_forward"])
         self._ip(_BRIDGE.strip().splitlines())
+        self.outside = self._outside()
         for number, name in enumerate(names, start=1):
             self._add_host(number, name, env)
         if with_etcd:
@@ -198,7 +209,15 @@ class Lab:
             f"address add {address}/{length} dev eth0"
             for address, length in zip(host.addresses, _PREFIX_LENGTHS, strict=True)
         ]
-        host.run(["ip", "-batch", "-"], stdin="\n".join([*commands, "link set eth0 up"]))
+        commands += ["link set eth0 up"]
+        commands += [f"route add default via {gateway}" for gateway in FABRIC_ADDRESSES]
+        host.run(["ip", "-batch", "-"], stdin="\n".join(commands))
+
+    def _outside(self) -> Endpoint:
+        site = Site(self.state_dir, self._record.add_process)
+        outside = Endpoint("outside", site, self.fabric.enter)
+        outside.addresses = list(FABRIC_ADDRESSES)
+        return outside
 
     def _ip(self, commands: Iterable[str]) -> None:
         self.fabric.run(["ip", "-batch", "-"], stdin="\n".join(commands))

@@ -52,6 +52,7 @@ class NetNs:
         self.name = name or records.unique_name("ct")
         self.path = DIRECTORY / self.name
         self._is_independent = record is None
+        self._children: list[subprocess.Popen[Any]] = []
         self._record = record or records.Record(name=f"netns-{self.name}")
         _reserve(self.path)
         try:
@@ -67,7 +68,7 @@ class NetNs:
         """Know a namespace of a kept lab again."""
         known = cls.__new__(cls)
         known.name, known.path = name, DIRECTORY / name
-        known._record, known._is_independent = record, False
+        known._record, known._is_independent, known._children = record, False, []
         return known
 
     def __enter__(self) -> Self:
@@ -108,7 +109,9 @@ class NetNs:
 
     def popen(self, argv: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
         """Start a command inside; ``options`` are Popen's. It has the pid of the command itself."""
-        return subprocess.Popen([*self.enter, *argv], **options)
+        child = subprocess.Popen([*self.enter, *argv], **options)
+        self._children.append(child)
+        return child
 
     def call(self, function: Callable[[], T]) -> T:
         """Call a function in a thread that is inside.
@@ -119,6 +122,10 @@ class NetNs:
 
     def delete(self) -> None:
         """Kill what runs inside, and remove the name; does nothing the second time."""
+        for child in self._children:
+            child.kill()  # it may not have entered yet
+            child.wait()
+        self._children.clear()
         remove(self.name)
         if self._is_independent:
             self._record.forget()

@@ -4,7 +4,8 @@ A workload begins with nothing but its loopback. Connecting it is the product's 
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -16,8 +17,25 @@ from calico_test.probes import Observation, Probe
 from calico_test.processes import Process
 
 
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What an endpoint needs of the lab around it.
+
+    Attributes:
+        state_dir: where the endpoint's socket and log go, on the machine.
+        started: takes note of a process that must not be left behind.
+    """
+
+    state_dir: Path
+    started: Callable[[Process], None]
+
+
 class Place(Protocol):
     """The host that a workload is on."""
+
+    @property
+    def site(self) -> Site:
+        """Where the workload's agent belongs."""
 
     @property
     def name(self) -> str:
@@ -26,13 +44,6 @@ class Place(Protocol):
     @property
     def holder(self) -> Process:
         """The process whose mount namespace is the host's."""
-
-    @property
-    def state_dir(self) -> Path:
-        """Where the harness keeps the host's sockets and logs, on the machine."""
-
-    def started(self, process: Process) -> None:
-        """Take note of a process that must not be left behind."""
 
     def run(self, argv: Sequence[str]) -> CompletedProcess[str]:
         """Run a command on the host."""
@@ -49,22 +60,22 @@ class Endpoint:
 
     identifies = True
 
-    def __init__(self, name: str, place: Place, enter: Sequence[str]) -> None:
+    def __init__(self, name: str, site: Site, enter: Sequence[str]) -> None:
         self.name = name
         self.addresses: list[str] = []
         self.enter = list(enter)
-        self._place = place
+        self.site = site
         self._agent: Agent | None = None
-        stem = place.state_dir / f"{name}.agent"
-        self._socket_path, self.agent_log = stem.with_suffix(".sock"), stem.with_suffix(".log")
+        self._socket_path = site.state_dir / f"{name}.sock"
+        self._log_path = site.state_dir / f"{name}-agent.log"
 
     @property
     def agent(self) -> Agent:
         """Its agent; started, or connected to, when first asked for."""
         if self._agent is None:
             if not self._socket_path.exists():
-                self._place.started(
-                    agents.spawn(self.name, self.enter, self._socket_path, self.agent_log)
+                self.site.started(
+                    agents.spawn(self.name, self.enter, self._socket_path, self._log_path)
                 )
             self._agent = Agent(self.name, self._socket_path)
         return self._agent
@@ -109,7 +120,8 @@ class Endpoint:
     def read_addresses(self) -> list[str]:
         """Ask the kernel for its global addresses, and keep them in ``addresses``."""
         links = json.loads(self.run(["ip", "-json", "address", "show", "scope", "global"]).stdout)
-        self.addresses = [item["local"] for link in links for item in link.get("addr_info", ())]
+        found = (item for link in links for item in link.get("addr_info", ()))
+        self.addresses = [item["local"] for item in found if "local" in item]  # some are empty
         return self.addresses
 
     def hang_up(self) -> None:
@@ -132,7 +144,7 @@ class Workload(Endpoint):
         self.netns = f"/run/netns/{name}"
         inside = f"/proc/{host.holder.pid}/root{self.netns}"
         into_host = ["nsenter", f"--target={host.holder.pid}", "--mount", "--uts"]
-        super().__init__(name, host, [*into_host, f"--net={inside}", "--"])
+        super().__init__(name, host.site, [*into_host, f"--net={inside}", "--"])
 
     def create(self) -> None:
         """Make the namespace, with its loopback up."""
