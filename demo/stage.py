@@ -60,7 +60,7 @@ def stop_node(lab: Lab, host: Host) -> None:
 def attach(host: Host, name: str, application: str) -> Workload:
     """Make a container-like workload and call the CNI plugin for it, as a runtime does."""
     workload = host.add_workload(name)
-    config = _plugin_config(host)
+    config = plugin_config(host)
     config["args"] = {"calico": {"labels": {"app": application}}}
     reply = _call_plugin(host, "ADD", workload, config)
     workload.addresses = [address["address"].partition("/")[0] for address in reply["ips"]]
@@ -69,14 +69,25 @@ def attach(host: Host, name: str, application: str) -> Workload:
 
 def detach(host: Host, workload: Workload) -> None:
     """Call the CNI plugin as a runtime does when a container ends."""
-    _call_plugin(host, "DEL", workload, _plugin_config(host))
+    _call_plugin(host, "DEL", workload, plugin_config(host))
 
 
-def _plugin_config(host: Host) -> dict[str, Any]:
+def plugin_config(host: Host) -> dict[str, Any]:
     """Return what a runtime passes: the plugin's part of the network list, with name and version."""
     network = json.loads(host.read_text(_CONFIG))
     plugin: dict[str, Any] = network["plugins"][0]
     return {**plugin, "name": network["name"], "cniVersion": network["cniVersion"]}
+
+
+def variables(verb: str, name: str) -> dict[str, str]:
+    """Return the environment of a CNI call for the workload of that name."""
+    return {
+        "CNI_COMMAND": verb,
+        "CNI_CONTAINERID": f"demo{name}",
+        "CNI_NETNS": f"/run/netns/{name}",
+        "CNI_IFNAME": "eth0",
+        "CNI_PATH": "/opt/cni/bin",
+    }
 
 
 def _call_plugin(
