@@ -92,7 +92,7 @@ def test_what_others_do_is_heard(near, pair, listen):
     assert RouteEvent(route, False) in reader.read(timeout_s=10)
 
 
-def test_an_event_loop_is_woken(near, pair, listen):
+def test_an_event_loop_is_woken(near, listen):
     reader = listen(monitor.ROUTES)
     hole = Route(parse_cidr("10.65.0.64/26"), type=routes.BLACKHOLE)
 
