@@ -130,9 +130,9 @@ def create(name: str) -> None:
     """Create a namespace with a name, as ``ip netns add`` does; its loopback is down.
 
     Raises:
-        NetlinkError: the name is taken (EEXIST), or the process may not (EPERM).
+        NetlinkError: the name is taken (EEXIST) or is none (EINVAL), or the process may not (EPERM).
     """
-    path = _path(name)
+    path = _named(name)
     try:
         os.makedirs(DIRECTORY, exist_ok=True)  # noqa: PTH103 - pathlib costs 3 ms to import
         os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))
@@ -151,7 +151,7 @@ def delete(name: str, *, missing_ok: bool = True) -> None:
     Raises:
         NetlinkError: it cannot be removed, or is absent (ENOENT) and that was not to be.
     """
-    path = _path(name)
+    path = _named(name)
     with suppress(NetlinkError):  # what is no mount, left by a broken run, is removed all the same
         _libc_call("umount2", os.fsencode(path), _MNT_DETACH)
     try:
@@ -163,6 +163,12 @@ def delete(name: str, *, missing_ok: bool = True) -> None:
 
 def _path(name_or_path: str) -> str:
     return name_or_path if "/" in name_or_path else f"{DIRECTORY}/{name_or_path}"
+
+
+def _named(name: str) -> str:
+    if "/" in name or name in ("", ".", ".."):
+        raise NetlinkError(f"{name!r} cannot name a network namespace", errno.EINVAL)
+    return f"{DIRECTORY}/{name}"
 
 
 def _entered(netns: Netns, call: Callable[[], T]) -> T:

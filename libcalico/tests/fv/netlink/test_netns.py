@@ -119,6 +119,14 @@ def test_what_a_broken_run_left_is_deleted_too(name):
     assert not Path(netns.DIRECTORY, name).exists()
 
 
+@pytest.mark.parametrize("wrong", ["", ".", "..", "a/b", "/etc/passwd"])
+def test_only_names_are_created_and_deleted(wrong):
+    for verb in (netns.create, netns.delete):
+        with pytest.raises(NetlinkError) as caught:
+            verb(wrong)
+        assert caught.value.errno == errno.EINVAL
+
+
 def test_settings_are_written_in_the_namespace_and_only_if_they_differ(near, pair):
     links.change_link(near.socket, pair[0], links.Change(is_up=False))
     links.change_link(near.socket, pair[0], links.Change(name="cali.0"))
