@@ -32,7 +32,7 @@ from libcalico.errors import CalicoError, ConfigError, UnavailableError, Validat
 
 _log = logging.getLogger(__name__)
 _BIRD_POLL_S = 5.0
-_BIRD_RETRY_S = 0.2
+_BIRD_RETRY_S = 0.3
 _SILENCE_S = 60.0
 DEFAULT_HEALTH_PORT = 9098
 
@@ -66,6 +66,7 @@ class Agent:
         self._dirty = asyncio.Event()
         self._in_force: BirdConfig | None = None
         self._told: tuple[Problem, ...] = ()
+        self._waits_because = ""
         health.register(Reporter(name="datastore", speaks_for_liveness=False))
         health.register(Reporter(name="bird", speaks_for_liveness=False))
         health.register(Reporter(name="loop", speaks_for_readiness=False, timeout_s=_SILENCE_S))
@@ -134,13 +135,20 @@ class Agent:
             self._report_bird(str(error))
             return True
         except UnavailableError as error:
-            self._health.report("bird", Report(ready=False, detail=str(error)))
+            self._wait_for_bird(str(error))
             return False
+        self._waits_because = ""
         self._in_force = planned.config
         if changed:
             _log.info("bird configured sessions=%d", len(planned.config.sessions))
         self._report_bird("")
         return True
+
+    def _wait_for_bird(self, reason: str) -> None:
+        if reason != self._waits_because:
+            _log.warning("waiting: %s", reason)
+        self._waits_because = reason
+        self._health.report("bird", Report(ready=False, detail=reason))
 
     def _cluster(self) -> Cluster:
         return self._state.cluster(read_passwords(self._secrets), **self._settings)
@@ -169,7 +177,7 @@ class Agent:
                 if await self._bird.missing_sessions(self._in_force):
                     self.replan()
             except CalicoError as error:
-                self._health.report("bird", Report(ready=False, detail=str(error)))
+                self._wait_for_bird(str(error))
                 self.replan()
 
 

@@ -43,15 +43,24 @@ class Bird:
             BirdRefusedError: BIRD does not accept it. What was in force stays.
             UnavailableError: BIRD does not run; the file is in place for when it starts. Call again
                 until this is not raised, since a BIRD that is just starting may have read the former.
+                Also if the file cannot be written.
         """
-        text = render(config)
-        changed = text != self._current()
-        if changed:
-            candidate = self._write("candidate", text)
-            await self._check(candidate)
-            candidate.replace(self.config_file)
+        try:
+            changed = await self._put_in_place(render(config))
+        except OSError as error:
+            raise UnavailableError(
+                f"{self.config_file}: cannot be written: {error.strerror}"
+            ) from error
         await self._load(config)
         return changed
+
+    async def _put_in_place(self, text: str) -> bool:
+        if text == self._current():
+            return False
+        candidate = self._write("candidate", text)
+        await self._check(candidate)
+        candidate.replace(self.config_file)
+        return True
 
     def install(self, config: BirdConfig) -> None:
         """Write a configuration for the first start, unless there is one from before."""

@@ -10,7 +10,7 @@ from calico_node.supervisor.model import SupervisorConfig
 
 
 def _escape(value: object) -> str:
-    """Return a value as supervisord reads it back: ``%`` starts an expansion, ``;`` a comment."""
+    """Return a value as supervisord reads it back: ``%`` starts an expansion."""
     return str(value).replace("%", "%%")
 
 

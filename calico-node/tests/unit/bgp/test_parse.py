@@ -13,7 +13,8 @@ PROTOCOLS = (
     "1002-calico_device Device     ---        up     16:44:42.382  \n"
     " calico_blocks4 Static     master4    up     16:44:42.382  \n"
     " Mesh_10_9_0_2 BGP        ---        up     16:44:43.225  Established   \n"
-    " Mesh_fd09__2 BGP        ---        start  2026-11-23 16:44:43.370  Active        Socket: Connection refused\n"
+    " Mesh_fd09__2 BGP        ---        start  2026-11-23 16:44:43.370"
+    "  Active        Socket: Connection refused\n"
     "0000 \n"
 )
 STATUS = (

@@ -1,4 +1,7 @@
-"""The text that BIRD reads, for named clusters. CALICO_REWRITE_GOLDEN=1 writes the files anew; review the diff."""
+"""The text that BIRD reads, for named clusters.
+
+Set ``CALICO_REWRITE_GOLDEN=1`` to write the files anew; commit the difference only if you can say why.
+"""
 
 import os
 from pathlib import Path

@@ -53,7 +53,7 @@ def test_a_port_in_use_is_a_config_error():
         async with serve(health, "127.0.0.1", 0) as port, serve(health, "127.0.0.1", port):
             pass
 
-    with pytest.raises(ConfigError, match="cannot listen on 127.0.0.1"):
+    with pytest.raises(ConfigError, match=r"cannot listen on 127\.0\.0\.1"):
         asyncio.run(twice())
 
 
