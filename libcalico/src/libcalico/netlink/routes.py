@@ -45,6 +45,7 @@ _VIA_FAMILY: Final = Struct("=H")
 _FAMILY: Final = {4: int(AF_INET), 6: int(AF_INET6)}  # plain numbers: enums are slow to pack
 _VERSION: Final = {int(AF_INET): 4, int(AF_INET6): 6}
 _NO_LINK: Final = frozenset({BLACKHOLE, UNREACHABLE, PROHIBIT, THROW})
+#: What deleting an absent route is refused with: no such route, interface, or table.
 ABSENT: Final = (errno.ESRCH, errno.ENODEV, errno.ENOENT)
 
 
