@@ -271,7 +271,7 @@ class Flow:
         self._period_ns = period_ns
         self._tell = tell
         self._state = ""
-        self._opened_ns = self._last_good_ns = 0
+        self._opened_ns = self._last_good_ns = -1
         self._running = True
         self.attempts = self.lost = 0
         self._next()

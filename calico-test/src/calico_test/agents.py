@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import socket
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +17,7 @@ from calico_test.processes import Process
 
 _SCRIPT = Path(__file__).with_name("agent.py")
 _GRACE_S = 10.0
+_MAX_SOCKET_PATH_BYTES = 107  # unix(7)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +56,11 @@ def spawn(name: str, enter: Sequence[str], socket_path: Path, log_path: Path) ->
     Args:
         name: what its servers answer with.
         enter: head of the command, leads into the namespace.
-        socket_path: where it is to be reached; at most 107 bytes (unix(7)).
+        socket_path: where it is to be reached; at most 107 bytes.
         log_path: takes its complaints.
     """
+    if len(os.fsencode(socket_path)) > _MAX_SOCKET_PATH_BYTES:
+        raise HarnessError(f"{name}: too long a name: {socket_path} cannot be a socket")
     with socket.socket(socket.AF_UNIX) as control:
         control.bind(str(socket_path))
         control.listen()

@@ -145,7 +145,7 @@ class Etcd:
 
     def pause(self) -> None:
         """Freeze it: connections stay open and nothing answers."""
-        processes.send(self.process, signal.SIGSTOP)
+        processes.stop(self.process)
 
     def resume(self) -> None:
         """Let it go on after ``pause``."""

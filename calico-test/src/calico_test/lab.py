@@ -7,6 +7,7 @@ route; it leads to the fabric, which forwards nothing.
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +25,7 @@ from calico_test.workloads import Endpoint, Site
 FABRIC_ADDRESSES = ("10.233.0.1", "fd00:233::1")
 _PREFIX_LENGTHS = (24, 64)
 _MAX_HOSTS = 89  # so that the last number is the same digits in both families, and below 100
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,40}")
 _BRIDGE = """
 link add br0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0
 link set br0 addrgenmode none
@@ -64,12 +66,13 @@ class Lab:
     ) -> None:
         processes.require_root()
         names = [f"host{n}" for n in range(1, hosts + 1)] if isinstance(hosts, int) else hosts
-        self._check(names)
+        _check(names, name)
         interrupts.raise_on_termination()
+        sweep.sweep()  # a crashed lab may have had this name
         self._record = records.Record(name=name or records.unique_name("lab"))
         self.state_dir = _state_dir(self._record.name)
-        if self._record.path.exists():
-            raise HarnessError(f"a lab {self.name!r} is up: {self.removal_command}")
+        self._record.directories.append(str(self.state_dir))
+        self._record.claim()
         self.hosts: list[Host] = []
         self.etcd: Etcd | None = None
         self.outside: Endpoint | None = None
@@ -166,14 +169,7 @@ class Lab:
         for endpoint in [*self.hosts, *([self.outside] if self.outside else ())]:
             endpoint.hang_up()
 
-    @staticmethod
-    def _check(names: Sequence[str]) -> None:
-        if not 1 <= len(names) <= _MAX_HOSTS or len(set(names)) != len(names):
-            raise ValueError(f"hosts: 1 to {_MAX_HOSTS} different names, not {names!r}")
-
     def _build(self, names: Sequence[str], env: Mapping[str, str], *, with_etcd: bool) -> None:
-        self._record.directories.append(str(self.state_dir))
-        self._record.save()
         self.state_dir.mkdir()
         self.fabric = netns.NetNs(f"{self.name}-fabric", record=self._record)
         self.fabric.run(["sh", "-c", "echo 0 >/proc/sys/net/ipv4/ip_forward"])
@@ -232,6 +228,14 @@ class Lab:
         for name, addresses in layout["workloads"].items():
             host.take_up_workload(name, addresses)
         return host
+
+
+def _check(hosts: Sequence[str], name: str | None) -> None:
+    if not 1 <= len(hosts) <= _MAX_HOSTS or len(set(hosts)) != len(hosts):
+        raise ValueError(f"hosts: 1 to {_MAX_HOSTS} different names, not {hosts!r}")
+    for word in (*hosts, *([] if name is None else [name])):
+        if not _NAME.fullmatch(word):
+            raise ValueError(f"{word!r}: not a name of letters, digits and dashes")
 
 
 def _state_dir(name: str) -> Path:

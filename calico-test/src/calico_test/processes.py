@@ -68,7 +68,7 @@ def _raw_start(pid: int) -> int:
     return int(_stat(pid)[_START_FIELD])
 
 
-def _stat(pid: int) -> list[str]:
+def _stat(pid: int | str) -> list[str]:
     stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     return stat.rpartition(")")[2].split()
 
@@ -127,6 +127,24 @@ def send(process: Process, signum: signal.Signals) -> None:
     if pidfd is None:
         raise ProcessLookupError(f"process {process.pid} has ended")
     os.close(pidfd)
+
+
+def stop(process: Process) -> None:
+    """Send SIGSTOP and wait until every thread of the process stands still.
+
+    Raises:
+        ProcessLookupError: it has ended.
+    """
+    send(process, signal.SIGSTOP)
+    wait_until(lambda: _stands_still(process.pid), f"process {process.pid} stands still")
+
+
+def _stands_still(pid: int) -> bool:
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        return all(_stat(f"{pid}/task/{task.name}")[0] == "T" for task in tasks)
+    except (FileNotFoundError, ProcessLookupError):  # a thread ended meanwhile
+        return False
 
 
 def spawn(

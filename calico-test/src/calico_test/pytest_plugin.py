@@ -6,7 +6,7 @@ log lines that the test provokes). ``--keep-lab`` leaves labs up and says how to
 """
 
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from typing import Any
 
 import pytest
@@ -58,7 +58,7 @@ def netns(_root: None, request: pytest.FixtureRequest) -> Iterator[NetNs]:
     with NetNs() as namespace:
         yield namespace
         if _has_failed(request):
-            _tell(request, namespace.name, diags.of_namespace(namespace))
+            _explain(namespace.name, diags.of_namespace(namespace))
 
 
 @pytest.fixture(scope="session")
@@ -99,7 +99,7 @@ def lab(
         yield make
         for one in made:
             if _has_failed(request):
-                _tell(request, one.name, diags.collect(one))
+                _explain(one.name, diags.collect(one))
             else:
                 logs.check(diags.log_paths(one), announced)
 
@@ -109,18 +109,22 @@ def _end(request: pytest.FixtureRequest, lab: Lab) -> None:
         lab.close()
         return
     lab.save()
-    commands = [f"{host.name}: {host.shell_command}" for host in lab.hosts]
-    _tell(request, lab.name, "\n".join([*commands, f"remove it: {lab.removal_command}"]))
+    hosts = [f"  a shell on {host.name}: {host.shell_command}" for host in lab.hosts]
+    title = f"calico-test: lab {lab.name} of {request.node.nodeid} is up"
+    _announce(request, "\n".join([title, *hosts, f"  remove it: {lab.removal_command}"]))
 
 
 def _has_failed(request: pytest.FixtureRequest) -> bool:
     return any(request.node.stash.get(_REPORTS, {}).values())
 
 
-def _tell(request: pytest.FixtureRequest, name: str, text: str) -> None:
-    """Show a text with the test's report if it is still to come, and on the terminal in any case."""
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is not None:
-        reporter.write_line("")
-        reporter.write_sep("-", f"calico-test: {name} of {request.node.nodeid}")
-        reporter.write_line(text)
+def _explain(name: str, text: str) -> None:
+    """Say something that belongs to a failure: pytest shows it with the test's report."""
+    print(f"calico-test: {name}\n{text}")
+
+
+def _announce(request: pytest.FixtureRequest, text: str) -> None:
+    """Say something to the person at the terminal, whether the test has failed or not."""
+    capture = request.config.pluginmanager.get_plugin("capturemanager")
+    with capture.global_and_fixture_disabled() if capture is not None else nullcontext():
+        print(f"\n{text}", flush=True)

@@ -11,13 +11,15 @@ import json
 import os
 import secrets
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from calico_test.errors import HarnessError
 from calico_test.processes import Process
+
+_ATTEMPTS = 100
 
 
 def state_dir() -> Path:
@@ -64,15 +66,32 @@ class Record:
         """Whether the process that should remove it has ended without doing so."""
         return self.owner is not None and not self.owner.is_alive
 
+    def claim(self) -> None:
+        """Write the file for the first time.
+
+        Raises:
+            HarnessError: something of that name is up.
+        """
+        try:
+            self._write(os.link)
+        except FileExistsError:
+            hint = f"python -m calico_test.sweep {self.name}"
+            raise HarnessError(f"{self.path}: {self.name!r} is up; remove it: {hint}") from None
+
     def save(self) -> None:
         """Write the file, atomically."""
-        text = json.dumps(asdict(self), indent=1)
-        for _ in range(100):  # another process may remove the empty directory under our feet
+        self._write(os.replace)
+
+    def _write(self, put: Callable[[Path, Path], None]) -> None:
+        draft = self.path.with_name(f".{self.name}.{os.getpid()}")
+        for _ in range(_ATTEMPTS):  # another process may remove the empty directory meanwhile
             state_dir().mkdir(mode=0o700, parents=True, exist_ok=True)
-            draft = self.path.with_suffix(f".{os.getpid()}")
             with contextlib.suppress(FileNotFoundError):
-                draft.write_text(text, encoding="utf-8")
-                draft.rename(self.path)
+                draft.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
+                try:
+                    put(draft, self.path)
+                finally:
+                    draft.unlink(missing_ok=True)
                 return
         raise HarnessError(f"{self.path}: the directory keeps disappearing")
 

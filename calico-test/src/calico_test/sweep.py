@@ -9,6 +9,7 @@ import shutil
 import sys
 
 from calico_test import netns, processes, records
+from calico_test.errors import HarnessError
 
 
 def remove(record: records.Record) -> None:
@@ -42,11 +43,26 @@ def sweep() -> list[str]:
     return [record.name for record in found]
 
 
+def remove_named(name: str) -> None:
+    """Remove what is kept, or was left behind, under a name.
+
+    Raises:
+        HarnessError: there is nothing of that name, or the process that made it still works with it.
+    """
+    record = records.load(name)
+    if record.owner is not None and record.owner.is_alive:
+        raise HarnessError(f"{name}: process {record.owner.pid} still works with it")
+    remove(record)
+
+
 def main() -> None:
     """Sweep, or remove what the arguments name."""
     names = sys.argv[1:]
-    for name in names:
-        remove(records.load(name))
+    try:
+        for name in names:
+            remove_named(name)
+    except HarnessError as error:
+        sys.exit(str(error))
     for name in names or sweep():
         print(f"removed {name}")
 

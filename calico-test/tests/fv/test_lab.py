@@ -112,6 +112,7 @@ def test_a_closed_lab_leaves_nothing(connected):
     assert before
     holders = [host.holder for host in connected.hosts]
     child = connected.hosts[0].popen(["sh", "-c", "setsid sleep infinity & wait"])
+    connected.hosts[0].popen(["ip", "netns", "exec", "a", "sleep", "infinity"])
     connected.close()
     assert traces(connected.name) == []
     assert not any(holder.is_alive for holder in holders)
@@ -129,6 +130,29 @@ def test_two_labs_do_not_share_a_name():
     with Lab(1, etcd=False) as lab, pytest.raises(HarnessError, match="is up"):
         Lab(1, etcd=False, name=lab.name)
     assert traces(lab.name) == []
+
+
+def test_bird_and_the_python_of_the_tests_run_on_a_host(lab):
+    host = lab(1, etcd=False).hosts[0]
+    host.write_text("/etc/calico/bird.cfg", "router id 10.233.0.11; protocol device { }\n")
+    host.popen(["bird", "-f", "-c", "/etc/calico/bird.cfg", "-s", "/run/bird.ctl"])
+    processes.wait_until(lambda: host.exists("/run/bird.ctl"), "BIRD's socket")
+    assert "Router ID is 10.233.0.11" in host.sh("birdc -s /run/bird.ctl show status")
+    assert host.run([sys.executable, "-c", "import calico_test; print(1)"]).stdout == "1\n"
+
+
+def test_what_has_no_addresses_in_common_with_the_cluster_is_outside(lab):
+    one = lab(1)
+    one.outside.listen(tcp=[80])
+    seen = one.hosts[0].probe("10.233.0.1", Probe("tcp", 80))
+    assert seen.outcome is Outcome.OPEN
+    assert one.hosts[0].probe("192.0.2.1", ICMP, timeout_ms=50).outcome is Outcome.TIMEOUT
+
+
+@pytest.mark.parametrize("names", [[], ["a", "a"], ["a/b"], [""], ["n"] * 200])
+def test_impossible_hosts_are_refused_before_anything_is_made(names):
+    with pytest.raises(ValueError):
+        Lab(names)
 
 
 SCRIPT = """
@@ -181,6 +205,8 @@ def test_sweep_removes_what_a_killed_process_left(elsewhere):
     name, child = elsewhere()
     assert child.stdout.readline() == "up\n"
     assert name not in sweep.sweep()
+    with pytest.raises(HarnessError, match="still works with it"):
+        sweep.remove_named(name)
     child.kill()
     child.wait()
     left = records.load(name)
@@ -188,7 +214,8 @@ def test_sweep_removes_what_a_killed_process_left(elsewhere):
     assert all(process.is_alive for process in left.anchors + left.processes)
     mine = frozenset().union(*(anchor.namespace_ids() for anchor in left.anchors))
     inside = processes.members(mine)
-    assert name in sweep.sweep()
+    with Lab(1, etcd=False, name=name):
+        assert not any(Path(directory).exists() for directory in left.directories[1:])
     assert traces(name) == []
     assert not any(p.is_alive for p in [*inside, *left.anchors, *left.processes])
     assert not any(Path(directory).exists() for directory in left.directories)

@@ -18,7 +18,7 @@ def test_a_packet_with_its_checksum_sums_to_all_ones(raw):
 
 
 class Script:
-    """Plays a flow against given outcomes in virtual time: attempt i starts at i and is decided at ends[i]."""
+    """Plays a flow against given outcomes in virtual time; one attempt starts at each tick."""
 
     def __init__(self, monkeypatch, attempts):
         self.now = 0
