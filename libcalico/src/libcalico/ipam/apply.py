@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from libcalico.datastore.backend import Backend
 from libcalico.errors import IpamError, NotFoundError
@@ -100,6 +100,10 @@ class IpamClient:
     def ips_by_handle(self, handle_id: str) -> list[str]:
         """Return the addresses that a handle owns. Raises NotFoundError without such a handle."""
         return self._committer.run(lambda view: release.addresses_by_handle(view, handle_id))
+
+    def owners(self, prefix: str = "") -> dict[str, Mapping[str, str]]:
+        """Return handle → what its owner wrote, for all handles whose id begins with a prefix."""
+        return self._committer.run(lambda view: release.owners(view, prefix))
 
     def attributes_of(self, address: str) -> Attribute:
         """Return who owns an address. Raises NotFoundError if nobody does."""

@@ -65,6 +65,11 @@ class Workloads:
         self.ipam = ipam
         self._status_directory = status_directory
 
+    @property
+    def felix_reports(self) -> bool:
+        """Whether a Felix of this host reports the endpoints that it has programmed."""
+        return self._status_directory.is_dir()
+
     def assign(self, request: AddressRequest, host: str) -> list[Address]:
         """Assign addresses: all that are asked for, or none.
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from libcalico.datastore import keys
 from libcalico.errors import ConflictError, NotFoundError
-from libcalico.ipam.model import HOST_PREFIX, Attribute, Block
+from libcalico.ipam.model import HOST_PREFIX, Attribute, Block, Handle
 from libcalico.ipam.plan import assign
 from libcalico.ipam.plan import pools as pools_plan
 from libcalico.ipam.plan.view import POOLS, View, block_key, handle_key
@@ -154,6 +154,23 @@ def addresses_by_handle(view: View, handle_id: str) -> list[str]:
     if view.handle(handle_id) is None:
         raise NotFoundError(f"handle {handle_id!r} does not exist")
     return [block.address(n) for block, n in assign.addresses_of(view, handle_id)]
+
+
+def owners(view: View, prefix: str) -> dict[str, Mapping[str, str]]:
+    """Return handle → what its owner wrote about itself; empty for handles that own nothing."""
+    handles = [
+        (key.removeprefix(keys.HANDLES), value)
+        for key, value in view.listing(handle_key(prefix))
+        if isinstance(value, Handle)
+    ]
+    cidrs = {cidr for _, handle in handles for cidr in handle.blocks}
+    view.require(*(block_key(parse_cidr(cidr, strict=False)) for cidr in sorted(cidrs)), fresh=True)
+    found: dict[str, Mapping[str, str]] = {}
+    for handle_id, _ in handles:
+        owned = assign.addresses_of(view, handle_id)
+        owner = owned[0][0].attribute_of(owned[0][1]) if owned else None
+        found[handle_id] = owner.secondary if owner else {}
+    return found
 
 
 def attribute_of(view: View, address: str) -> tuple[Attribute, int]:

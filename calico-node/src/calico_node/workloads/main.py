@@ -1,0 +1,61 @@
+"""Runs the workload server of this host until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from types import FrameType
+
+from calico_node import paths
+from calico_node.workloads.listener import Listener
+from calico_node.workloads.server import WorkloadServer
+from libcalico.datastore import config
+from libcalico.errors import ConfigError
+from libcalico.workload.cni.answer import answer
+from libcalico.workload.cni.connections import Connections
+
+_log = logging.getLogger(__name__)
+
+
+def socket_path(run_directory: Path) -> Path:
+    """Return where the shims find the server."""
+    return run_directory / "workloads.sock"
+
+
+def main(environ: Mapping[str, str]) -> int:
+    """Serve; the datastore of networks that name none is the one of the environment.
+
+    Returns:
+        Exit status.
+
+    Raises:
+        ServerRunsError: another one runs on this host.
+        ConfigError: the socket cannot be made.
+    """
+    places = paths.from_environ(environ)
+    directory = places.run / "endpoint-status"
+    connections = Connections(partial(config.load, environ), status_directory=directory)
+    path = socket_path(places.run)
+    try:
+        listener = Listener(path)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot listen there: {error.strerror}") from error
+    with listener:
+        server = WorkloadServer(listener, lambda call: answer(call, connections))
+        _stop_on_signals(server)
+        _log.info("workload server listens socket=%s", path)
+        server.serve()
+    connections.close()
+    _log.info("workload server stopped socket=%s", path)
+    return 0
+
+
+def _stop_on_signals(server: WorkloadServer) -> None:
+    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - as signal calls it
+        server.stop()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
