@@ -202,10 +202,14 @@ class Host(Endpoint):
             child.returncode = child.poll() or 0  # or Popen complains that it still runs
         self._children.clear()
 
-    def reap(self) -> None:
-        """Collect the ends of our children, after all that runs on the host has been killed."""
+    def kill_children(self) -> None:
+        """Kill what ``popen`` started.
+
+        To be done before what runs on the host is killed: a child that has not entered the host yet is not seen
+        there, and would bring forth others once it has.
+        """
         for child in self._children:
-            child.kill()  # it may not have entered the host yet
+            child.kill()
             child.wait()
             for stream in (child.stdin, child.stdout, child.stderr):
                 if stream is not None:

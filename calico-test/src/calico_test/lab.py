@@ -161,9 +161,9 @@ class Lab:
         """Remove the lab: everything that runs in it, its namespaces and files. Can be called again."""
         with interrupts.postponed():
             self._hang_up()
-            sweep.remove(self._record)
             for host in self.hosts:
-                host.reap()
+                host.kill_children()
+            sweep.remove(self._record)
 
     def _hang_up(self) -> None:
         for endpoint in [*self.hosts, *([self.outside] if self.outside else ())]:

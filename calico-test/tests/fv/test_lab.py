@@ -120,6 +120,14 @@ def test_a_closed_lab_leaves_nothing(connected):
     connected.close()
 
 
+def test_what_was_started_a_moment_ago_is_killed_with_all_its_offspring():
+    with Lab(1, etcd=False) as lab:
+        identity = lab.hosts[0].holder.namespace_ids()
+        for _ in range(20):
+            lab.hosts[0].popen(["sh", "-c", "setsid sleep infinity & wait"])
+    assert processes.members(identity) == []
+
+
 def test_an_error_inside_removes_the_lab():
     with pytest.raises(RuntimeError), Lab(2) as lab:
         raise RuntimeError
