@@ -205,8 +205,8 @@ class Host(Endpoint):
     def kill_children(self) -> None:
         """Kill what ``popen`` started.
 
-        To be done before what runs on the host is killed: a child that has not entered the host yet is not seen
-        there, and would bring forth others once it has.
+        To be done before what runs on the host is killed: a child that has not entered the host yet is not
+        seen there, and would bring forth others once it has.
         """
         for child in self._children:
             child.kill()
