@@ -65,6 +65,7 @@ class Agent:
         self._in_sync = False
         self._dirty = asyncio.Event()
         self._in_force: BirdConfig | None = None
+        self._is_certain = False
         self._told: tuple[Problem, ...] = ()
         self._waits_because = ""
         health.register(Reporter(name="datastore", speaks_for_liveness=False))
@@ -129,6 +130,9 @@ class Agent:
             self._report_bird(f"cannot plan, the last configuration stays in force: {error}")
             return True
         self._tell((*self._state.problems, *planned.problems))
+        if self._is_certain and planned.config == self._in_force:
+            self._report_bird("")
+            return True
         try:
             changed = await self._bird.apply(planned.config)
         except BirdRefusedError as error:
@@ -138,7 +142,7 @@ class Agent:
             self._wait_for_bird(str(error))
             return False
         self._waits_because = ""
-        self._in_force = planned.config
+        self._in_force, self._is_certain = planned.config, True
         if changed:
             _log.info("bird configured sessions=%d", len(planned.config.sessions))
         self._report_bird("")
@@ -147,7 +151,7 @@ class Agent:
     def _wait_for_bird(self, reason: str) -> None:
         if reason != self._waits_because:
             _log.warning("waiting: %s", reason)
-        self._waits_because = reason
+        self._waits_because, self._is_certain = reason, False
         self._health.report("bird", Report(ready=False, detail=reason))
 
     def _cluster(self) -> Cluster:
@@ -175,6 +179,7 @@ class Agent:
                 continue
             try:
                 if await self._bird.missing_sessions(self._in_force):
+                    self._is_certain = False
                     self.replan()
             except CalicoError as error:
                 self._wait_for_bird(str(error))
