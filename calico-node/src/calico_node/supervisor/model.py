@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import PurePath
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,9 +32,9 @@ class SupervisorConfig:
         log_bytes, log_backups: size at which a log file is put aside, and how many are kept.
     """
 
-    socket: PurePath
-    pid_file: PurePath
-    log_dir: PurePath
+    socket: str
+    pid_file: str
+    log_dir: str
     processes: tuple[ProcessSpec, ...]
     log_to_files: bool = True
     log_bytes: int = 10 * 1024 * 1024

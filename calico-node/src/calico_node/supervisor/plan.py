@@ -44,9 +44,9 @@ def plan(
     if not is_set("CALICO_DISABLE_WORKLOADS"):
         processes.append(_own(program, "workloads", 40))
     return SupervisorConfig(
-        socket=paths.supervisor_socket,
-        pid_file=paths.supervisor_pid,
-        log_dir=paths.log,
+        socket=str(paths.supervisor_socket),
+        pid_file=str(paths.supervisor_pid),
+        log_dir=str(paths.log),
         processes=tuple(processes),
         log_to_files=not is_set("CALICO_DISABLE_FILE_LOGGING"),
     )

@@ -52,9 +52,7 @@ WORDS = st.text(
 @given(argv=st.lists(WORDS, min_size=1))
 def test_any_command_comes_back_as_it_was(argv):
     spec = ProcessSpec(name="x", command=tuple(argv), priority=1)
-    config = SupervisorConfig(
-        socket=Path("/s"), pid_file=Path("/p"), log_dir=Path("/l"), processes=(spec,)
-    )
+    config = SupervisorConfig(socket="/s", pid_file="/p", log_dir="/l", processes=(spec,))
     # As supervisord reads it: "%%" is "%", the rest is shell words.
     parser = configparser.RawConfigParser(inline_comment_prefixes=(";", "#"), strict=False)
     parser.read_string(render(config))
