@@ -1,265 +1,208 @@
-"""The grammar of calicoctl. Errors become one message and an exit code here, once."""
+"""The grammar of calicoctl. Errors become one message and an exit code here, once.
+
+Commands import what they need when they run: help and ``version --client`` are at once.
+"""
 
 from __future__ import annotations
 
-import logging
+import errno
+import os
 import sys
-from collections.abc import Callable
-from typing import Any, NoReturn
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
-from calicoctl import namespaces
-from calicoctl.batch import Outcome
-from calicoctl.commands import change, node, read, version, write
-from calicoctl.session import connected
-from libcalico import logs
+from calicoctl.commands import node
+from calicoctl.grammar import Command, Group, Input, config, namespace, takes_input
 from libcalico.errors import AlreadyExistsError, CalicoError, NotFoundError
-from libcalico.resources.model import ResourceId
-from libcalico.resources.registry import kind_by_name
 
-_LEVELS = {
-    "panic": logging.CRITICAL,
-    "fatal": logging.CRITICAL,
-    "error": logging.ERROR,
-    "warn": logging.WARNING,
-    "info": logging.INFO,
-    "debug": logging.DEBUG,
-}
+if TYPE_CHECKING:
+    from calicoctl.batch import Outcome, Verb
+    from calicoctl.commands import read
+    from libcalico.client import Client
+    from libcalico.resources.model import Resource, ResourceId
+
+_LEVELS = ("panic", "fatal", "error", "warn", "info", "debug")
 _HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 #: Exit code of every failure, as in Go Calico.
 FAILED = 1
+INTERRUPTED = 130
 
-Command = Callable[..., Any]
 
-
-def main() -> NoReturn:
-    """Run calicoctl; an expected error is one message on standard error and exit code 1."""
+def run(arguments: Sequence[str]) -> int:
+    """Run calicoctl and return its exit code; an expected error is one message on standard error."""
     try:
-        calicoctl.main(standalone_mode=False)
-    except click.exceptions.Exit as wanted:
-        sys.exit(wanted.exit_code)
+        code = calicoctl.main(list(arguments), prog_name="calicoctl", standalone_mode=False)
+        sys.stdout.flush()
     except click.Abort:
-        sys.exit(130)
+        return INTERRUPTED
     except click.ClickException as error:
         error.show()
-        sys.exit(FAILED)
+        return FAILED
     except CalicoError as error:
         click.echo(str(error), err=True)
-        sys.exit(FAILED)
-    except BrokenPipeError:
-        sys.exit(FAILED)
-    sys.exit(0)
+        return FAILED
+    except OSError as error:
+        return _cannot_print(error)
+    return code if isinstance(code, int) else 0
+
+
+def _cannot_print(error: OSError) -> int:
+    """Say so, unless the reader of our output just went away; and stop trying."""
+    if error.errno != errno.EPIPE:
+        click.echo(f"calicoctl: {error.strerror or error}", err=True)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return FAILED
 
 
 @click.group(
+    cls=Group,
     context_settings=_HELP,
-    epilog="The datastore is found in /etc/calico/calicoctl.cfg, or in ETCD_ENDPOINTS and its like.",
+    examples=(
+        "calicoctl apply -f policy.yaml",
+        "calicoctl get networkpolicies -A -o wide",
+        "calicoctl node status",
+    ),
+    epilog="The datastore is found in /etc/calico/calicoctl.cfg if there is one, else in the environment:"
+    " ETCD_ENDPOINTS, ETCD_CA_CERT_FILE, ETCD_CERT_FILE, ETCD_KEY_FILE, ETCD_USERNAME, ETCD_PASSWORD.",
 )
 @click.option(
     "-l",
     "--log-level",
-    type=click.Choice(list(_LEVELS)),
+    type=click.Choice(_LEVELS),
     default="panic",
     show_default=True,
     help="What to log on standard error.",
 )
 def calicoctl(log_level: str) -> None:
-    r"""Manage Calico's resources and the services of a node.
+    """Manage Calico's resources and the services of a node."""
+    from libcalico import logs  # noqa: PLC0415 - not for help
 
-    \b
-    Examples:
-      calicoctl apply -f policy.yaml
-      calicoctl get networkpolicies -A -o wide
-      calicoctl node status
-    """
     logs.configure(log_level)
 
 
-def _options(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    def decorate(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
-
-
-_config = click.option(
-    "-c",
-    "--config",
-    metavar="FILE",
-    help="Datastore settings in place of /etc/calico/calicoctl.cfg.",
+@calicoctl.command(
+    examples=("calicoctl create -f pool.yaml", "calicoctl create -f policies/ --skip-exists")
 )
-_file = click.option(
-    "-f", "--filename", metavar="FILE", help="A file, a folder, or - for standard input."
-)
-_recursive = click.option(
-    "-R", "--recursive", is_flag=True, help="Read the folder's folders as well."
-)
-_skip_empty = click.option(
-    "--skip-empty", is_flag=True, help="An input without resources is no error."
-)
-_namespace = click.option(
-    "-n", "--namespace", metavar="NS", help="Namespace of namespaced resources  [default: default]"
-)
-_input = _options(_file, _recursive, _skip_empty, _config, _namespace)
-
-
-def _load(filename: str | None, namespace: str | None, *, recursive: bool, skip_empty: bool) -> Any:
-    if not filename:
-        raise click.UsageError("give the resources with -f FILE (- is standard input)")
-    resources = write.load(filename, namespace, recursive=recursive)
-    if not resources and not skip_empty:
-        raise click.ClickException(f"no resources specified in file {filename}")
-    return resources
-
-
-def _finish(outcome: Outcome) -> None:
-    """Print how a batch ended and leave with its exit code."""
-    click.echo(outcome.text(), err=not outcome.succeeded)
-    if not outcome.succeeded:
-        raise click.exceptions.Exit(FAILED)
-
-
-@calicoctl.command()
-@_input
+@takes_input
+@config
 @click.option("--skip-exists", is_flag=True, help="What exists already is left as it is, no error.")
-def create(
-    filename: str,
-    recursive: bool,
-    skip_empty: bool,
-    config: str,
-    namespace: str,
-    skip_exists: bool,
-) -> None:
-    r"""Create resources; they must not exist.
+def create(given: Input, config: str | None, skip_exists: bool) -> None:
+    """Create resources; they must not exist."""
+    _change("create", given, config, AlreadyExistsError if skip_exists else None)
 
-    \b
-    Example: calicoctl create -f pool.yaml
+
+@calicoctl.command(examples=("calicoctl apply -f policy.yaml", "cat *.yaml | calicoctl apply -f -"))
+@takes_input
+@config
+def apply(given: Input, config: str | None) -> None:
+    """Create resources, or replace those that exist."""
+    _change("apply", given, config)
+
+
+@calicoctl.command(examples=("calicoctl replace -f policy.yaml",))
+@takes_input
+@config
+def replace(given: Input, config: str | None) -> None:
+    """Replace resources; they must exist.
+
+    A document with a resourceVersion replaces that version only.
     """
-    resources = _load(filename, namespace, recursive=recursive, skip_empty=skip_empty)
-    ignore = AlreadyExistsError if skip_exists else None
-    if resources:
-        with connected(config) as client:
-            _finish(write.run("create", resources, client, ignore=ignore))
+    _change("replace", given, config)
 
 
-@calicoctl.command()
-@_input
-def apply(filename: str, recursive: bool, skip_empty: bool, config: str, namespace: str) -> None:
-    r"""Create resources, or replace those that exist.
-
-    \b
-    Examples:
-      calicoctl apply -f policy.yaml
-      cat *.yaml | calicoctl apply -f -
-    """
-    resources = _load(filename, namespace, recursive=recursive, skip_empty=skip_empty)
-    if resources:
-        with connected(config) as client:
-            _finish(write.run("apply", resources, client))
-
-
-@calicoctl.command()
-@_input
-def replace(filename: str, recursive: bool, skip_empty: bool, config: str, namespace: str) -> None:
-    r"""Replace resources; they must exist.
-
-    \b
-    Example: calicoctl replace -f policy.yaml
-    """
-    resources = _load(filename, namespace, recursive=recursive, skip_empty=skip_empty)
-    if resources:
-        with connected(config) as client:
-            _finish(write.run("replace", resources, client))
-
-
-@calicoctl.command()
+@calicoctl.command(
+    examples=("calicoctl delete networkpolicy web -n shop", "calicoctl delete -f policy.yaml")
+)
 @click.argument("kind", required=False)
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@_input
+@takes_input
+@config
 @click.option("-s", "--skip-not-exists", is_flag=True, help="What does not exist is no error.")
 def delete(
+    given: Input,
     kind: str | None,
     names: tuple[str, ...],
-    filename: str,
-    recursive: bool,
-    skip_empty: bool,
-    config: str,
-    namespace: str,
+    config: str | None,
     skip_not_exists: bool,
 ) -> None:
-    r"""Delete resources, named on the command line or in files.
-
-    \b
-    Examples:
-      calicoctl delete networkpolicy web -n shop
-      calicoctl delete -f policy.yaml
-    r
-    """
+    """Delete resources, named on the command line or in files."""
+    ignore = NotFoundError if skip_not_exists else None
     if kind is None:
-        resources = _load(filename, namespace, recursive=recursive, skip_empty=skip_empty)
-        ignore = NotFoundError if skip_not_exists else None
-        if resources:
-            with connected(config) as client:
-                _finish(write.run("delete", resources, client, ignore=ignore))
+        _change("delete", given, config, ignore)
         return
-    exact = kind_by_name(kind)
+    _refuse_both(given)
     if not names:
-        raise click.UsageError(f"say which {exact} to delete by name")
-    where = namespaces.of_listing(exact, namespace, everywhere=False)
-    with connected(config) as client:
-        _finish(write.delete_named(client, exact, names, where, skip_missing=skip_not_exists))
+        raise click.UsageError(f"say which {kind} to delete, by name")
+    from calicoctl.commands import write  # noqa: PLC0415 - only this command needs it
+
+    exact, where = _located(kind, given.namespace)
+    _change_all("delete", write.named(exact, names, where), config, ignore)
 
 
-@calicoctl.command(epilog=f"\b\nKinds, and other words for them:\n{read.kinds()}")
+class _ListsKinds(Command):
+    """A command whose help lists the kinds."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples, then the kinds."""
+        from calicoctl.commands import read  # noqa: PLC0415 - only this help needs it
+
+        super().format_epilog(ctx, formatter)
+        with formatter.section("Kinds, and other words for them"):
+            formatter.write_dl(list(read.kinds()))
+
+
+@calicoctl.command(
+    cls=_ListsKinds,
+    examples=(
+        "calicoctl get nodes -o wide",
+        "calicoctl get workloadendpoints -A",
+        "calicoctl get networkpolicy web -n shop -o yaml --export",
+    ),
+)
 @click.argument("kind", required=False)
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@_input
+@takes_input
+@config
 @click.option(
     "-o",
     "--output",
-    type=click.Choice(["ps", "wide", "yaml", "json"]),
+    type=click.Choice(["ps", "wide", "yaml", "yml", "json"]),
     default="ps",
     show_default=True,
-    help="Form of the output.",
+    help="Form of the output; ps is a table, wide one with more columns.",
 )
 @click.option("-A", "-a", "--all-namespaces", is_flag=True, help="List all namespaces.")
-@click.option("--export", is_flag=True, help="Leave out what belongs to this cluster only.")
+@click.option(
+    "--export", is_flag=True, help="Leave out what belongs to this cluster only (yaml, json)."
+)
 def get(
+    given: Input,
     kind: str | None,
     names: tuple[str, ...],
-    filename: str | None,
-    recursive: bool,
-    skip_empty: bool,
-    config: str,
-    namespace: str,
+    config: str | None,
     output: read.Format,
     all_namespaces: bool,
     export: bool,
 ) -> None:
-    r"""Show resources.
+    """Show resources: all of a kind, by name, or those that a file names."""
+    from calicoctl.commands import read  # noqa: PLC0415 - only this command needs it
 
-    \b
-    Examples:
-      calicoctl get nodes -o wide
-      calicoctl get workloadendpoints -A
-      calicoctl get networkpolicy web -n shop -o yaml --export
-    """
-    if kind is None and not filename:
+    ask: Callable[[Client], read.Found]
+    if kind is not None:
+        _refuse_both(given)
+        ask = read.by_kind(kind, names, given.namespace, everywhere=all_namespaces)
+    elif given.filename:
+        ask = read.by_manifest(_load(given, check=False))
+    else:
         raise click.UsageError("say what to show: a kind, or -f FILE")
+    from calicoctl.session import connected  # noqa: PLC0415 - loads the driver
+
     with connected(config) as client:
-        if kind is not None:
-            exact = kind_by_name(kind)
-            found = read.by_kind(client, exact, names, namespace, everywhere=all_namespaces)
-        else:
-            resources = _load(filename, namespace, recursive=recursive, skip_empty=skip_empty)
-            found = read.by_manifest(client, resources)
-        show_namespace = all_namespaces or namespace is not None
-        text = read.render(
-            client, found, output, show_namespace=show_namespace, export=export and bool(names)
-        )
+        found = ask(client)
+        show_namespace = all_namespaces or given.namespace is not None
+        text = read.render(client, found, output, show_namespace=show_namespace, export=export)
     click.echo(text, nl=False)
     for missing in found.missing:
         click.echo(missing, err=True)
@@ -267,7 +210,9 @@ def get(
         raise click.exceptions.Exit(FAILED)
 
 
-@calicoctl.command()
+@calicoctl.command(
+    examples=("""calicoctl patch ippool demo -p '{"spec": {"natOutgoing": true}}'""",)
+)
 @click.argument("kind")
 @click.argument("name")
 @click.option("-p", "--patch", "text", required=True, metavar="JSON", help="What to change.")
@@ -277,88 +222,143 @@ def get(
     "form",
     type=click.Choice(["strategic", "merge"]),
     default="strategic",
-    help="Both merge objects and replace lists.",
+    help="Both mean the same for Calico's resources: objects are merged, lists replaced.",
 )
-@_config
-@_namespace
-def patch(kind: str, name: str, text: str, form: str, config: str, namespace: str) -> None:
-    r"""Change some fields of a resource.
+@config
+@namespace
+def patch(
+    kind: str, name: str, text: str, form: str, config: str | None, namespace: str | None
+) -> None:
+    """Change some fields of a resource; null removes a field."""
+    del form  # none of these kinds has a list that a strategic merge would merge
+    from calicoctl.commands import change  # noqa: PLC0415 - only this command needs it
 
-    \b
-    Example: calicoctl patch ippool demo -p '{"spec": {"natOutgoing": true}}'
-    """
-    del form  # a strategic merge of these kinds is a merge
-    exact = kind_by_name(kind)
-    where = namespaces.of_listing(exact, namespace, everywhere=False)
+    wanted = _named(kind, name, namespace)
     changes = change.parse_patch(text)
+    from calicoctl.session import connected  # noqa: PLC0415 - loads the driver
+
     with connected(config) as client:
-        change.patch(client, ResourceId(exact, where, name), changes)
-    click.echo(f"Successfully patched 1 '{exact}' resource")
+        change.patch(client, wanted, changes)
+    click.echo(f"Successfully patched 1 '{wanted.kind}' resource")
 
 
-@calicoctl.command()
+@calicoctl.command(
+    examples=(
+        "calicoctl label nodes host-1 rack=r1",
+        "calicoctl label nodes host-1 rack --remove",
+    )
+)
 @click.argument("kind")
 @click.argument("name")
 @click.argument("assignment", metavar="KEY=VALUE|KEY")
 @click.option("--overwrite", is_flag=True, help="Change a label that is set already.")
 @click.option("--remove", is_flag=True, help="Remove the label KEY.")
-@_config
-@_namespace
+@config
+@namespace
 def label(
     kind: str,
     name: str,
     assignment: str,
     overwrite: bool,
     remove: bool,
-    config: str,
-    namespace: str,
+    config: str | None,
+    namespace: str | None,
 ) -> None:
-    r"""Set or remove a label of a resource.
-
-    \b
-    Examples:
-      calicoctl label nodes host-1 rack=r1
-      calicoctl label nodes host-1 rack --remove
-    """
+    """Set or remove a label of a resource."""
     key, equals, value = assignment.partition("=")
     if bool(equals) == remove or not key:
         raise click.UsageError("give KEY=VALUE to set a label, or KEY with --remove")
-    exact = kind_by_name(kind)
-    where = namespaces.of_listing(exact, namespace, everywhere=False)
+    from calicoctl.commands import change  # noqa: PLC0415 - only this command needs it
+    from calicoctl.session import connected  # noqa: PLC0415 - loads the driver
+
+    wanted = _named(kind, name, namespace)
     with connected(config) as client:
-        wanted = ResourceId(exact, where, name)
         done = change.label(client, wanted, key, None if remove else value, overwrite=overwrite)
     click.echo(done)
 
 
-@calicoctl.command()
-@_options(_file, _recursive, _skip_empty, _namespace)
-def validate(filename: str, recursive: bool, skip_empty: bool, namespace: str) -> None:
-    r"""Check files without a datastore.
+@calicoctl.command(examples=("calicoctl validate -f policies/ -R",))
+@takes_input
+def validate(given: Input) -> None:
+    """Check files without a datastore."""
+    from calicoctl.batch import Outcome  # noqa: PLC0415 - only this command needs it
 
-    \b
-    Example: calicoctl validate -f policies/ -R
-    """
-    resources = _load(filename, namespace, recursive=recursive, skip_empty=skip_empty)
-    _finish(Outcome("validate", [r.kind for r in resources], len(resources), []))
+    resources = _load(given)
+    if resources:
+        _finish(Outcome("validate", [r.kind for r in resources], len(resources), []))
 
 
-@calicoctl.command("version")
+@calicoctl.command("version", examples=("calicoctl version", "calicoctl version --client"))
 @click.option("--client", "client_only", is_flag=True, help="Do not ask the cluster.")
-@_config
-def show_version(client_only: bool, config: str) -> None:
+@config
+def show_version(client_only: bool, config: str | None) -> None:
     """Show the version of this program and of the cluster."""
+    from calicoctl.commands import version  # noqa: PLC0415 - only this command needs it
+
     click.echo(version.of_client())
-    if client_only:
+    if not client_only:
+        from calicoctl.session import connected  # noqa: PLC0415 - loads the driver
+
+        with connected(config) as client:
+            click.echo(version.of_cluster(client))
+
+
+def _change(
+    verb: Verb, given: Input, config: str | None, ignore: type[CalicoError] | None = None
+) -> None:
+    """Do a verb for each resource of the input."""
+    _change_all(verb, _load(given, check=verb != "delete"), config, ignore)
+
+
+def _change_all(
+    verb: Verb, resources: Sequence[Resource], config: str | None, ignore: type[CalicoError] | None
+) -> None:
+    if not resources:
         return
+    from calicoctl.commands import write  # noqa: PLC0415 - only these commands need it
+    from calicoctl.session import connected  # noqa: PLC0415 - loads the driver
+
     with connected(config) as client:
-        cluster = version.of_cluster(client)
-    if cluster is None:
-        raise click.ClickException(
-            "the datastore holds no cluster yet; it is initialised by the first calicoctl create or"
-            " apply, or by the first node that starts"
-        )
-    click.echo(cluster)
+        outcome = write.run(verb, resources, client, ignore=ignore)
+    _finish(outcome)
+
+
+def _finish(outcome: Outcome) -> None:
+    """Print how a batch ended and leave with its exit code."""
+    click.echo(outcome.text(), err=not outcome.succeeded)
+    if not outcome.succeeded:
+        raise click.exceptions.Exit(FAILED)
+
+
+def _load(given: Input, *, check: bool = True) -> list[Resource]:
+    from calicoctl.commands import write  # noqa: PLC0415 - only these commands need it
+
+    if not given.filename:
+        raise click.UsageError("give the resources with -f FILE (- is standard input)")
+    resources = write.load(given.filename, given.namespace, recursive=given.recursive, check=check)
+    if not resources and not given.skip_empty:
+        raise click.ClickException(f"no resources specified in file {given.filename}")
+    return resources
+
+
+def _refuse_both(given: Input) -> None:
+    if given.filename:
+        raise click.UsageError("give either a kind or -f FILE, not both")
+
+
+def _located(kind: str, namespace: str | None) -> tuple[str, str]:
+    """Return the exact kind, and the namespace that its objects are looked for in."""
+    from calicoctl import namespaces  # noqa: PLC0415 - loads the kinds
+    from libcalico.resources.registry import kind_by_name  # noqa: PLC0415 - as above
+
+    exact = kind_by_name(kind)
+    return exact, namespaces.of_listing(exact, namespace, everywhere=False)
+
+
+def _named(kind: str, name: str, namespace: str | None) -> ResourceId:
+    from libcalico.resources.model import ResourceId  # noqa: PLC0415 - loads the kinds
+
+    return ResourceId(*_located(kind, namespace), name)
 
 
 calicoctl.add_command(node.node)

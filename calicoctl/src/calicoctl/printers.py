@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-import yaml
-
-from calicoctl import gotext
+from calicoctl import gotext, yamlform
 from calicoctl.columns import COLUMNS, Context
 from libcalico.resources import codec
 from libcalico.resources.model import API_VERSION, Resource
-from libcalico.resources.registry import KINDS
 
-_UNEXPORTED = ("namespace", "uid", "resourceVersion", "creationTimestamp", "generation")
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes lists inside mappings indented as kubectl does, and never aliases."""
-
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's signature
-        return True
+#: Metadata that an object has in this cluster only.
+OF_CLUSTER = ("uid", "resourceVersion", "creationTimestamp", "generation")
 
 
 def table(
@@ -51,33 +42,28 @@ def _ordered(kind: str, resources: Sequence[Resource]) -> list[Resource]:
     return sorted(resources, key=position)
 
 
-def listing(kind: str, resources: Sequence[Resource]) -> dict[str, Any]:
+def document(resource: Resource, *, without: Collection[str] = ()) -> dict[str, Any]:
+    """Return the manifest form, ``without`` the named metadata."""
+    whole = codec.to_mapping(resource)
+    metadata = whole["metadata"]
+    return {**whole, "metadata": {k: v for k, v in metadata.items() if k not in without}}
+
+
+def listing(kind: str, documents: Sequence[dict[str, Any]], revision: str) -> dict[str, Any]:
     """Return the List object that a listing of a kind prints in YAML and JSON."""
     return {
-        "apiVersion": API_VERSION,
-        "items": [codec.to_mapping(resource) for resource in resources],
         "kind": f"{kind}List",
-        "metadata": {},
+        "apiVersion": API_VERSION,
+        "metadata": {"resourceVersion": revision} if revision else {},
+        "items": list(documents),
     }
 
 
-def exported(resource: Resource) -> dict[str, Any]:
-    """Return the manifest form without what belongs to this cluster."""
-    document = codec.to_mapping(resource)
-    metadata = document["metadata"]
-    kept = {k: v for k, v in metadata.items() if k not in _UNEXPORTED}
-    if KINDS[resource.kind].INFO.namespaced:
-        kept.pop("namespace", None)
-    return {**document, "metadata": kept}
-
-
-def as_yaml(document: Any) -> str:
+def as_yaml(value: Any) -> str:
     """Return YAML with sorted keys."""
-    return yaml.dump(
-        document, Dumper=_Dumper, sort_keys=True, default_flow_style=False, allow_unicode=True
-    )
+    return yamlform.dump(value)
 
 
-def as_json(document: Any) -> str:
+def as_json(value: Any) -> str:
     """Return JSON indented by two, without a line end, as Go's calicoctl prints it."""
-    return json.dumps(document, indent=2, sort_keys=False, ensure_ascii=False)
+    return json.dumps(value, indent=2, ensure_ascii=False)

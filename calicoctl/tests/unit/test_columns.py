@@ -3,7 +3,7 @@
 import pytest
 
 from calicoctl.columns import COLUMNS, Context
-from calicoctl.printers import as_json, as_yaml, exported, listing, table
+from calicoctl.printers import OF_CLUSTER, as_json, as_yaml, document, listing, table
 from libcalico.resources.model import ObjectMeta
 from libcalico.resources.nodes import Node, NodeBGPSpec, NodeSpec
 from libcalico.resources.policy import Tier, TierSpec
@@ -54,7 +54,7 @@ def test_exported_leaves_out_what_belongs_to_the_cluster():
     tier = Tier(
         metadata=ObjectMeta(name="t", uid="u", resource_version="7"), spec=TierSpec(order=1.0)
     )
-    assert exported(tier) == {
+    assert document(tier, without=OF_CLUSTER) == {
         "kind": "Tier",
         "apiVersion": "projectcalico.org/v3",
         "metadata": {"name": "t"},
@@ -63,8 +63,9 @@ def test_exported_leaves_out_what_belongs_to_the_cluster():
 
 
 def test_a_listing_is_a_list_object_in_yaml_and_json():
-    tiers = [Tier(metadata=ObjectMeta(name="t"), spec=TierSpec(order=1.0))]
-    document = listing("Tier", tiers)
-    assert as_yaml(document).startswith("apiVersion: projectcalico.org/v3\nitems:\n")
-    assert as_json(document).startswith('{\n  "apiVersion"')
-    assert not as_json(document).endswith("\n")
+    tiers = [document(Tier(metadata=ObjectMeta(name="t"), spec=TierSpec(order=1.0)))]
+    whole = listing("Tier", tiers, "7")
+    assert as_yaml(whole).startswith("apiVersion: projectcalico.org/v3\nitems:\n- apiVersion:")
+    assert as_yaml(whole).endswith("kind: TierList\nmetadata:\n  resourceVersion: '7'\n")
+    assert as_json(whole).startswith('{\n  "kind": "TierList",\n  "apiVersion"')
+    assert not as_json(whole).endswith("\n")

@@ -1,6 +1,8 @@
 """Documents: their places, and every mistake named with its place before anything is used."""
 
+import io
 import sys
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -93,20 +95,51 @@ def test_a_folder_is_read_in_order_and_deep_only_when_asked(tmp_path):
 
 
 def test_standard_input_is_a_dash(monkeypatch):
-    monkeypatch.setattr(sys, "stdin", type("Input", (), {"read": staticmethod(lambda: POOL)}))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(POOL.encode())))
     assert [d.source for d, _ in load("-")] == ["stdin"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("&a [*a]", "refers to what it is part of"),
+        (
+            "a: &a [1, 2, 3, 4, 5, 6, 7, 8, 9]\n"
+            + "".join(
+                f"{n}: &{n} [{', '.join(['*' + p] * 9)}]\n" for p, n in pairwise("abcdefghi")
+            ),
+            "aliases make the document too large",
+        ),
+    ],
+)
+def test_endless_and_enormous_documents_are_refused(tmp_path, text, said):
+    file = tmp_path / "x.yaml"
+    file.write_text(text)
+    assert said in "\n".join(problems(file))
+
+
+def test_mistakes_of_every_file_are_named_in_one_go(tmp_path):
+    (tmp_path / "a.yaml").write_text("a: [")
+    (tmp_path / "b.yaml").write_text(WRONG)
+    (tmp_path / "c.yaml").write_bytes(b"\xff")
+    found = problems(tmp_path)
+    assert [p.rpartition("/")[2][0] for p in found] == ["a", "b", "b", "c"]
+
+
+def test_a_byte_order_mark_is_no_mistake(tmp_path):
+    file = tmp_path / "x.yaml"
+    file.write_bytes(b"\xef\xbb\xbf" + POOL.encode())
+    assert len(load(str(file))) == 1
 
 
 @given(
     st.text() | st.recursive(st.none() | st.booleans() | st.text(), st.lists, max_leaves=5).map(str)
 )
 def test_whatever_is_read_is_documents_or_a_manifest_error(tmp_path_factory, text):
-    file = tmp_path_factory.mktemp("fuzz") / "x.yaml"
-    file.write_text(
-        text, encoding="utf-8", errors="surrogateescape" if text.isascii() else "replace"
-    )
+    file = tmp_path_factory.getbasetemp() / "fuzz.yaml"
+    file.write_text(text, encoding="utf-8", errors="replace")
     try:
-        for document in documents(str(file)):
+        for document in documents(file):
             assert document.place()
     except ManifestError:
         pass

@@ -1,4 +1,7 @@
-"""patch and label: small changes of one stored object."""
+"""patch and label: small changes of one stored object.
+
+Only the change is read strictly. What the stored object holds that this version does not know stays.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from libcalico.client import Client
+from calicoctl import managed
+from libcalico.client import Client, messages
 from libcalico.errors import ValidationError
 from libcalico.resources import codec
 from libcalico.resources.model import Resource, ResourceId, id_of
@@ -20,7 +24,7 @@ def parse_patch(text: str) -> dict[str, Any]:
     """
     try:
         patch = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValidationError(f"patch: not JSON: {error}") from error
     if not isinstance(patch, dict):
         raise ValidationError('patch: expected a JSON object such as \'{"spec":{"order":10}}\'')
@@ -40,20 +44,40 @@ def merged(document: Any, patch: Any) -> Any:
     return result
 
 
-def patch(client: Client, wanted: ResourceId, changes: Mapping[str, Any]) -> None:
-    """Merge a patch into a stored object.
+def patched(stored: Resource, changes: Mapping[str, Any]) -> Resource:
+    """Return the stored object with the patch merged in.
 
     Raises:
-        ValidationError: the result is no valid resource, or would be another object.
+        ValidationError: the patch holds unknown fields or wrong values, or would make it another object.
+        ConflictError: the patch names a resourceVersion that is not the stored one.
     """
+    asked = codec.from_manifest(merged(codec.to_known_mapping(stored), changes))
+    if id_of(asked) != id_of(stored):
+        raise ValidationError("patch: kind, name and namespace cannot be changed")
+    given, latest = asked.metadata.resource_version, stored.metadata.resource_version
+    if given != latest:
+        raise messages.outdated(id_of(stored), given, latest)
+    changed = codec.decode(merged(codec.to_mapping(stored), changes), kind=stored.kind)
+    metadata = changed.metadata.with_(
+        uid=stored.metadata.uid,
+        creation_timestamp=stored.metadata.creation_timestamp,
+        resource_version=latest,
+    )
+    return changed.with_(metadata=metadata)
 
-    def patched(stored: Resource) -> Resource:
-        changed = codec.from_manifest(merged(codec.to_mapping(stored), changes))
-        if id_of(changed) != id_of(stored):
-            raise ValidationError("patch: kind, name and namespace cannot be changed")
-        return _as_next_version(changed, stored)
 
-    client.resource(wanted.kind).modify(wanted.name, patched, wanted.namespace)
+def patch(client: Client, wanted: ResourceId, changes: Mapping[str, Any]) -> None:
+    """Merge a patch into a stored object; see :func:`patched`.
+
+    Raises:
+        NotFoundError: it does not exist.
+        ValidationError: the result breaks a rule.
+        UnsupportedOperationError: it is not the user's to change.
+    """
+    managed.refuse("patch", wanted)
+    client.resource(wanted.kind).modify(
+        wanted.name, lambda stored: patched(stored, changes), wanted.namespace
+    )
 
 
 def label(
@@ -62,15 +86,17 @@ def label(
     """Set a label, or remove it (``value`` None); return what was done.
 
     Raises:
+        NotFoundError: the object does not exist.
         ValidationError: the label is there and may not be overwritten, or is not there to remove.
+        UnsupportedOperationError: the object is not the user's to change.
     """
-    subject = f"{wanted.kind} {wanted.name}"
+    managed.refuse("label", wanted)
     done = ""
 
     def labelled(stored: Resource) -> Resource:
         nonlocal done
         labels = dict(stored.metadata.labels)
-        done = _change_label(labels, key, value, subject, overwrite=overwrite)
+        done = _change_label(labels, key, value, wanted, overwrite=overwrite)
         return stored.with_(metadata=stored.metadata.with_(labels=labels))
 
     client.resource(wanted.kind).modify(wanted.name, labelled, wanted.namespace)
@@ -78,8 +104,10 @@ def label(
 
 
 def _change_label(
-    labels: dict[str, str], key: str, value: str | None, subject: str, *, overwrite: bool
+    labels: dict[str, str], key: str, value: str | None, which: ResourceId, *, overwrite: bool
 ) -> str:
+    """Change the labels in place, and return what was done."""
+    subject = f"{which.kind} {which.name}"
     there = labels.get(key)
     if value is None:
         if there is None:
@@ -92,12 +120,3 @@ def _change_label(
         )
     labels[key] = value
     return f"Successfully {'set' if there is None else 'updated'} label {key} on {subject}"
-
-
-def _as_next_version(changed: Resource, stored: Resource) -> Resource:
-    metadata = changed.metadata.with_(
-        uid=stored.metadata.uid,
-        creation_timestamp=stored.metadata.creation_timestamp,
-        resource_version=stored.metadata.resource_version,
-    )
-    return changed.with_(metadata=metadata)

@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 
+from calicoctl.grammar import Group
 from calicoctl.node_status import render
 from libcalico.errors import CalicoError, ConfigError
 
@@ -31,12 +32,17 @@ _VARIABLES = {
 }
 
 
-@click.group()
+@click.group(cls=Group)
 def node() -> None:
     """Run and inspect Calico's services on this host."""
 
 
-@node.command()
+@node.command(
+    examples=(
+        "ETCD_ENDPOINTS=http://10.0.0.1:2379 calicoctl node run --ip=autodetect",
+        "calicoctl node run --name=host-1 --ip=10.0.0.5/24 --no-default-ippools",
+    )
+)
 @click.option("--name", help="Name of this node  [default: the host's name]")
 @click.option("--ip", help="IPv4 address for routing, autodetect or none  [default: autodetect]")
 @click.option("--ip6", help="IPv6 address for routing, autodetect or none  [default: none]")
@@ -55,10 +61,9 @@ def node() -> None:
 @click.option("--foreground", is_flag=True, help="Stay with the services until they end.")
 @click.option("--dryrun", is_flag=True, help="Print the command and its settings, do nothing.")
 def run(**options: Any) -> None:
-    r"""Start Calico's services on this host: start-up, Felix, BGP agent, BIRD, workload server.
+    """Start Calico's services on this host and return when they are ready.
 
-    \b
-    Example: ETCD_ENDPOINTS=http://10.0.0.1:2379 calicoctl node run --runtime=native --ip=autodetect
+    They are Felix, the BGP agent with BIRD, and the workload server.
     """
     settings = _settings(options)
     command = [_calico_node(), "run", *([] if options["foreground"] else ["--detach"])]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from typing import Literal
 
@@ -11,13 +12,11 @@ from calicoctl import namespaces, printers
 from calicoctl.columns import Context
 from libcalico.client import Client
 from libcalico.errors import NotFoundError, ValidationError
-from libcalico.resources import codec
 from libcalico.resources.bgp import BGPConfiguration
 from libcalico.resources.model import Resource, ResourceId, id_of
-from libcalico.resources.registry import KINDS
+from libcalico.resources.registry import KINDS, kind_by_name
 
-Format = Literal["ps", "wide", "yaml", "json"]
-_DEFAULT_AS = 64512
+Format = Literal["ps", "wide", "yaml", "yml", "json"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,25 +24,52 @@ class Found:
     """What a get came up with.
 
     Attributes:
-        listed: the kind whose listing this is, or empty when objects were asked for by name.
         missing: texts for what does not exist.
+        listed: the kind whose listing this is, or empty when objects were asked for by name.
+        revision: of the listing.
     """
 
     resources: Sequence[Resource]
     missing: Sequence[str] = ()
     listed: str = ""
+    revision: str = ""
+
+
+#: What a get asks the datastore; made before one is connected to.
+Question = Callable[[Client], Found]
 
 
 def by_kind(
-    client: Client, kind: str, names: Sequence[str], namespace: str | None, *, everywhere: bool
-) -> Found:
-    """Return the named objects of a kind, or all of them."""
+    word: str, names: Sequence[str], namespace: str | None, *, everywhere: bool
+) -> Question:
+    """Ask for the named objects of a kind, or for all of them.
+
+    Args:
+        word: the kind as people call it.
+        names: of objects; none means all.
+        namespace: to look in; None is the default one.
+        everywhere: look in all.
+
+    Raises:
+        ValidationError: there is no such kind, or the options contradict each other or the kind.
+    """
+    kind = kind_by_name(word)
     if names and everywhere:
         raise ValidationError("cannot use --all-namespace flag for getting a single resource")
     where = namespaces.of_listing(kind, namespace, everywhere=everywhere)
-    if not names:
-        return Found(client.resource(kind).list(where), listed=kind)
-    return by_id(client, [ResourceId(kind, where, name) for name in names])
+    if names:
+        return partial(by_id, ids=[ResourceId(kind, where, name) for name in names])
+    return partial(_listing, kind=kind, namespace=where)
+
+
+def by_manifest(resources: Sequence[Resource]) -> Question:
+    """Ask for the stored objects that manifests name."""
+    return partial(by_id, ids=[id_of(resource) for resource in resources])
+
+
+def _listing(client: Client, kind: str, namespace: str) -> Found:
+    revision, resources = client.resource(kind).list_at(namespace)
+    return Found(resources, listed=kind, revision=str(revision))
 
 
 def by_id(client: Client, ids: Sequence[ResourceId]) -> Found:
@@ -58,39 +84,40 @@ def by_id(client: Client, ids: Sequence[ResourceId]) -> Found:
     return Found(found, missing)
 
 
-def by_manifest(client: Client, resources: Sequence[Resource]) -> Found:
-    """Return the stored objects that manifests name."""
-    return by_id(client, [id_of(resource) for resource in resources])
-
-
 def render(
     client: Client, found: Found, form: Format, *, show_namespace: bool, export: bool
 ) -> str:
     """Return the output of get."""
-    if form in ("yaml", "json"):
-        document = _document(found, export=export)
-        return printers.as_yaml(document) if form == "yaml" else printers.as_json(document)
+    if form == "json":
+        return printers.as_json(_document(found, export=export))
+    if form in ("yaml", "yml"):
+        return printers.as_yaml(_document(found, export=export))
     context = _context(client, found.resources)
-    if found.listed:
-        groups = [(found.listed, list(found.resources))]
-    else:
-        groups = [(k, list(g)) for k, g in groupby(found.resources, key=lambda r: r.kind)]
     return "".join(
         printers.table(
             kind, members, wide=form == "wide", namespaced=show_namespace, context=context
         )
-        for kind, members in groups
+        for kind, members in _tables(found)
     )
 
 
-def _document(found: Found, *, export: bool) -> object:
+def _tables(found: Found) -> Iterator[tuple[str, list[Resource]]]:
     if found.listed:
-        return printers.listing(found.listed, found.resources)
-    show = printers.exported if export else codec.to_mapping
-    documents = [show(resource) for resource in found.resources]
-    if not documents:
-        return None
-    return documents[0] if len(documents) == 1 else documents
+        yield found.listed, list(found.resources)
+    else:
+        for kind, members in groupby(found.resources, key=lambda resource: resource.kind):
+            yield kind, list(members)
+
+
+def _document(found: Found, *, export: bool) -> object:
+    """Return what is printed; exported objects can be created elsewhere, a single one in any namespace."""
+    without = printers.OF_CLUSTER if export else ()
+    if export and not found.listed:
+        without = (*without, "namespace")
+    documents = [printers.document(resource, without=without) for resource in found.resources]
+    if found.listed:
+        return printers.listing(found.listed, documents, "" if export else found.revision)
+    return documents if len(documents) > 1 else documents[0] if documents else None
 
 
 def _context(client: Client, resources: Sequence[Resource]) -> Context:
@@ -98,18 +125,15 @@ def _context(client: Client, resources: Sequence[Resource]) -> Context:
     if not any(resource.kind == "Node" for resource in resources):
         return Context()
     try:
-        configuration = client.resource("BGPConfiguration").get("default")
+        configuration: BGPConfiguration = client.bgpconfigurations.get("default")
     except NotFoundError:
         return Context()
-    if isinstance(configuration, BGPConfiguration) and configuration.spec.as_number is not None:
-        return Context(configuration.spec.as_number)
-    return Context(_DEFAULT_AS)
+    number = configuration.spec.as_number
+    return Context() if number is None else Context(number)
 
 
-def kinds() -> str:
-    """Return the kinds and the words for them, for help texts."""
-    lines = []
-    for kind, cls in KINDS.items():
-        others = ", ".join((cls.INFO.plural, *cls.INFO.aliases))
-        lines.append(f"  {kind.lower():24}{others}")
-    return "\n".join(lines)
+def kinds() -> Iterator[tuple[str, str]]:
+    """Yield each kind with the other words for it, for help texts."""
+    for kind, resource_class in KINDS.items():
+        info = resource_class.INFO
+        yield kind.lower(), ", ".join((info.plural, *info.aliases))

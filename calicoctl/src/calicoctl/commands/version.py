@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from importlib import metadata
+from typing import TYPE_CHECKING
 
-from libcalico.client import Client
 from libcalico.errors import NotFoundError
-from libcalico.resources.clusterinfo import ClusterInformation
+
+if TYPE_CHECKING:
+    from libcalico.client import Client
 
 
 def of_client() -> str:
@@ -14,15 +16,20 @@ def of_client() -> str:
     return f"Client Version:    {metadata.version('calicoctl')}"
 
 
-def of_cluster(client: Client) -> str | None:
-    """Return the cluster's version and type, or None if no cluster is there yet."""
+def of_cluster(client: Client) -> str:
+    """Return the cluster's version and type.
+
+    Raises:
+        NotFoundError: the datastore holds no cluster yet.
+    """
     try:
-        found = client.resource("ClusterInformation").get("default")
-    except NotFoundError:
-        return None
-    if not isinstance(found, ClusterInformation):
-        return None
+        spec = client.clusterinformations.get("default").spec
+    except NotFoundError as error:
+        raise NotFoundError(
+            "unable to retrieve Cluster Version or Type: the datastore holds no cluster yet; the first"
+            " calicoctl create or apply, or the first node that starts, makes it one"
+        ) from error
     return (
-        f"Cluster Version:   {found.spec.calico_version or 'unknown'}\n"
-        f"Cluster Type:      {found.spec.cluster_type or 'unknown'}"
+        f"Cluster Version:   {spec.calico_version or 'unknown'}\n"
+        f"Cluster Type:      {spec.cluster_type or 'unknown'}"
     )

@@ -6,28 +6,37 @@ means that nothing is written. What the datastore refuses is reported at the end
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 
-from calicoctl import manifests, namespaces
+from calicoctl import managed, manifests, namespaces
 from calicoctl.batch import Outcome, Verb
 from libcalico.client import Client
 from libcalico.errors import (
     CalicoError,
-    NotFoundError,
+    UnauthorizedError,
     UnavailableError,
-    UnsupportedOperationError,
     ValidationError,
 )
 from libcalico.resources.defaults import with_defaults
-from libcalico.resources.model import Resource, id_of
+from libcalico.resources.model import Resource, ResourceId, id_of
 from libcalico.resources.registry import KINDS
 from libcalico.resources.validate import validate
 
-_MANAGED_PREFIX = "knp.default."
+_log = logging.getLogger(__name__)
 
 
-def load(filename: str, namespace: str | None, *, recursive: bool) -> list[Resource]:
+def load(
+    filename: str, namespace: str | None, *, recursive: bool = False, check: bool = True
+) -> list[Resource]:
     """Return the resources of the input, each with its namespace, complete and valid.
+
+    Args:
+        filename: a file, a folder, or ``-``.
+        namespace: of resources that name none.
+        recursive: read the folder's folders as well.
+        check: False if the resources only say which are meant, to show or delete them: then old
+            manifests do that need not keep today's rules.
 
     Raises:
         ManifestError: naming every mistake with file, line, document and field.
@@ -36,9 +45,10 @@ def load(filename: str, namespace: str | None, *, recursive: bool) -> list[Resou
     problems: list[str] = []
     for document, resource in manifests.load(filename, recursive=recursive):
         try:
-            placed = namespaces.place(resource, namespace)
-            validate(with_defaults(placed))
-            ready.append(placed)
+            complete = with_defaults(namespaces.place(resource, namespace))
+            if check:
+                validate(complete)
+            ready.append(complete)
         except ValidationError as error:
             problems += manifests.explain(document, error)
     if problems:
@@ -51,51 +61,68 @@ def run(
     resources: Sequence[Resource],
     client: Client,
     *,
-    ignore: type[Exception] | None = None,
+    ignore: type[CalicoError] | None = None,
 ) -> Outcome:
     """Do one verb for each resource, going on after an error.
 
     Args:
+        verb: what to do.
+        resources: complete and valid.
+        client: of the datastore.
         ignore: the error that counts as done (``--skip-exists``, ``--skip-not-exists``).
 
     Raises:
-        UnavailableError: the datastore is away; going on makes no sense.
+        UnavailableError: the datastore is away, and nothing was done yet. If it goes away later, what
+            was done until then is the outcome.
     """
-    if verb in ("create", "apply", "replace"):
-        client.ensure_initialized()
-    do: Callable[[Client, Resource], object] = {
-        "create": _create,
-        "apply": _apply,
-        "replace": _replace,
-        "delete": _delete,
-    }[verb]
+    do = _ACTIONS[verb]
+    if verb != "delete":
+        _initialize(client)
     errors: list[str] = []
     done = 0
     for resource in resources:
         try:
-            _refuse_managed(verb, resource)
+            managed.refuse(verb, id_of(resource))
             do(client, resource)
             done += 1
-        except UnavailableError:
-            raise
         except CalicoError as error:
             if ignore is not None and isinstance(error, ignore):
                 done += 1
-            else:
-                errors.append(str(error))
+                continue
+            if _is_away(error) and not done and not errors:
+                raise
+            errors.append(str(error))
+            if _is_away(error):
+                break
     return Outcome(verb, [r.kind for r in resources], done, errors)
 
 
-def _refuse_managed(verb: Verb, resource: Resource) -> None:
-    if resource.kind == "ClusterInformation":
-        raise UnsupportedOperationError(
-            f"operation {verb} is not supported on {id_of(resource)}: resource is readonly"
-        )
-    if resource.kind == "NetworkPolicy" and resource.name.startswith(_MANAGED_PREFIX):
-        raise UnsupportedOperationError(
-            f"operation {verb} is not supported on {id_of(resource)}: kubernetes network policies must"
-            " be managed through the kubernetes API"
-        )
+def named(kind: str, names: Sequence[str], namespace: str) -> list[Resource]:
+    """Return resources that hold nothing but their identity, to be deleted.
+
+    Raises:
+        ValidationError: a name is empty.
+    """
+    if not all(names):
+        raise ValidationError("resource name may not be empty")
+    blank = KINDS[kind]()
+    return [
+        blank.with_(metadata=blank.metadata.with_(name=name, namespace=namespace)) for name in names
+    ]
+
+
+def _initialize(client: Client) -> None:
+    """Make a fresh datastore a cluster; whoever may not do that may still write what they may."""
+    try:
+        client.ensure_initialized()
+    except CalicoError as error:
+        if _is_away(error):
+            raise
+        _log.warning("cluster not initialized error=%s", error)
+
+
+def _is_away(error: CalicoError) -> bool:
+    return isinstance(error, UnavailableError) and not isinstance(error, UnauthorizedError)
 
 
 def _create(client: Client, resource: Resource) -> None:
@@ -110,6 +137,19 @@ def _replace(client: Client, resource: Resource) -> None:
     client.resource(resource.kind).replace(resource)
 
 
+def _delete(client: Client, resource: Resource) -> None:
+    which: ResourceId = id_of(resource)
+    client.resource(which.kind).delete(which.name, which.namespace)
+
+
+_ACTIONS: dict[str, Callable[[Client, Resource], None]] = {
+    "create": _create,
+    "apply": _apply,
+    "replace": _replace,
+    "delete": _delete,
+}
+
+
 def _without_identity(resource: Resource) -> Resource:
     """Return the resource without what only a stored object has."""
     return resource.with_(
@@ -117,20 +157,3 @@ def _without_identity(resource: Resource) -> Resource:
             uid="", resource_version="", generation=0, creation_timestamp=None
         )
     )
-
-
-def _delete(client: Client, resource: Resource) -> None:
-    client.resource(resource.kind).delete(resource.name, resource.namespace)
-
-
-def delete_named(
-    client: Client, kind: str, names: Sequence[str], namespace: str, *, skip_missing: bool
-) -> Outcome:
-    """Delete objects of a kind by name."""
-    resources: list[Resource] = []
-    for name in names:
-        if not name:
-            raise ValidationError("resource name may not be empty")
-        blank = KINDS[kind]()
-        resources.append(blank.with_(metadata=blank.metadata.with_(name=name, namespace=namespace)))
-    return run("delete", resources, client, ignore=NotFoundError if skip_missing else None)

@@ -63,8 +63,8 @@ def test_delete_removes_and_may_skip_what_is_gone(client, tmp_path):
     assert write.run("delete", resources(tmp_path), client).succeeded
     assert not write.run("delete", resources(tmp_path), client).succeeded
     assert write.run("delete", resources(tmp_path), client, ignore=NotFoundError).succeeded
-    named = write.delete_named(client, "NetworkPolicy", ["web"], "default", skip_missing=True)
-    assert named.succeeded
+    named = write.named("NetworkPolicy", ["web"], "default")
+    assert write.run("delete", named, client, ignore=NotFoundError).succeeded
 
 
 def test_one_wrong_document_means_that_none_is_used(tmp_path):
@@ -137,7 +137,7 @@ def test_labels_are_set_updated_and_removed(client, tmp_path):
 
 def test_get_prints_what_is_there_and_names_what_is_missing(client, tmp_path):
     write.run("apply", resources(tmp_path), client)
-    found = read.by_kind(client, "NetworkPolicy", ["web", "gone"], "default", everywhere=False)
+    found = read.by_kind("np", ["web", "gone"], "default", everywhere=False)(client)
     text = read.render(client, found, "ps", show_namespace=False, export=False)
     assert text == "NAME   TIER      \nweb    default   \n\n"
     assert found.missing == [
@@ -146,5 +146,5 @@ def test_get_prints_what_is_there_and_names_what_is_missing(client, tmp_path):
 
 
 def test_get_of_nothing_by_name_is_null(client):
-    found = read.by_kind(client, "Tier", ["gone"], None, everywhere=False)
+    found = read.by_kind("tier", ["gone"], None, everywhere=False)(client)
     assert read.render(client, found, "json", show_namespace=False, export=False) == "null"

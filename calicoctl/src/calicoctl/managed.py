@@ -1,0 +1,32 @@
+"""What calicoctl shows but never changes, because others manage it.
+
+Source: calico-control-plane reference, section 6.3.
+"""
+
+from __future__ import annotations
+
+from libcalico.errors import UnsupportedOperationError
+from libcalico.resources.model import ResourceId
+
+#: Policies that Kubernetes' controllers copy; they would overwrite any change.
+_PREFIX = "knp.default."
+
+
+def refuse(operation: str, which: ResourceId) -> None:
+    """Refuse to change an object that is not the user's to change.
+
+    Raises:
+        UnsupportedOperationError: says why.
+    """
+    if which.kind == "ClusterInformation":
+        raise _refused(operation, which, "resource is readonly")
+    if which.kind == "NetworkPolicy" and which.name.startswith(_PREFIX):
+        raise _refused(
+            operation,
+            which,
+            "kubernetes network policies must be managed through the kubernetes API",
+        )
+
+
+def _refused(operation: str, which: ResourceId, why: str) -> UnsupportedOperationError:
+    return UnsupportedOperationError(f"operation {operation} is not supported on {which}: {why}")
