@@ -20,7 +20,7 @@ from typing import Final
 from calico_node import paths
 from calico_node.felix import config as felix_config
 from calico_node.felix import metrics
-from calico_node.felix.calc.graph import PREFIXES, Calculation
+from calico_node.felix.calc.graph import Calculation, prefixes
 from calico_node.felix.config import Config, Source
 from calico_node.felix.dataplane.host import Host
 from calico_node.felix.settings import route_settings, rule_settings
@@ -50,16 +50,22 @@ class Felix:
     """
 
     def __init__(self, hostname: str, local: Sequence[Source], health: Aggregator) -> None:
+        self._hostname = hostname
         self._local = local
         self._health = health
         self._calculation = Calculation(hostname)
         self._config = felix_config.resolve(local)
         self._host: Host | None = None
-        self._is_in_sync = False
+        self._unread = set(prefixes(hostname))
         health.register(Reporter(name=_DATASTORE, speaks_for_liveness=False))
         health.register(
             Reporter(name=_DATAPLANE, timeout_s=self._config["DataplaneWatchdogTimeout"])
         )
+
+    @property
+    def hostname(self) -> str:
+        """This node's name."""
+        return self._hostname
 
     @property
     def config(self) -> Config:
@@ -71,8 +77,8 @@ class Felix:
         if self._host is not None:
             self._host.close()
 
-    def take(self, changes: Iterable[Change]) -> None:
-        """Do one turn: calculate, and once in sync, program."""
+    def take(self, group: Sequence[str], changes: Iterable[Change]) -> None:
+        """Do one turn: calculate, and once every group of prefixes was read, program."""
         began = time.perf_counter()
         for change in changes:
             match change:
@@ -80,8 +86,8 @@ class Felix:
                     self._calculation.on_update(key, value)
                     metrics.UPDATES.inc()
                 case InSync():
-                    self._is_in_sync = True
-                    metrics.RESYNC_STATE.set(3)
+                    self._unread.discard(tuple(group))
+                    metrics.RESYNC_STATE.set(2 if self._unread else 3)
                 case Connected():
                     metrics.RESYNCS_STARTED.inc()
                     self._report_datastore("connected", is_ready=True)
@@ -91,7 +97,7 @@ class Felix:
                     self._report_datastore(
                         f"away, keeping what is programmed: {reason}", is_ready=False
                     )
-        if self._is_in_sync:
+        if not self._unread:
             self._program()
         metrics.UPDATE_SECONDS.observe(time.perf_counter() - began)
 
@@ -103,8 +109,10 @@ class Felix:
 
     def _program(self) -> None:
         changes = self._calculation.flush()
+        if changes.ready is not None:
+            log.info("datastore readiness is_ready=%s", changes.ready)
         if changes.config is not None:
-            self._reconfigure(*changes.config)
+            self._reconfigure(changes.config)
         for problem in changes.problems.values():
             if problem is not None:
                 log.warning(
@@ -123,12 +131,13 @@ class Felix:
             self._guard(host.apply, changes)
         self._report_dataplane()
 
-    def _reconfigure(self, everywhere: Mapping[str, str], here: Mapping[str, str]) -> None:
-        sources = (
-            Source("FelixConfiguration default", everywhere),
-            Source("FelixConfiguration of this node", here),
-            *self._local,
-        )
+    def _reconfigure(self, stored: Sequence[Mapping[str, str]]) -> None:
+        names = ("default", "that selects this node", f"node.{self._hostname}")
+        found = [
+            Source(f"FelixConfiguration {name}", texts)
+            for name, texts in zip(names, stored, strict=True)
+        ]
+        sources = (*found, *self._local)
         try:
             self._config = felix_config.resolve(sources)
         except ConfigError as error:
@@ -156,7 +165,7 @@ class Felix:
 
     def _report_datastore(self, detail: str, *, is_ready: bool) -> None:
         # What is programmed stays in force while the store is away, so traffic may still come here.
-        ready = is_ready or self._is_in_sync
+        ready = is_ready or not self._unread
         self._health.report(_DATASTORE, Report(ready=ready, detail=detail))
 
     def _report_dataplane(self) -> None:
@@ -180,14 +189,15 @@ async def run(felix: Felix, backend: AsyncBackend, health: Aggregator) -> None:
             pages = {"/metrics": lambda: Answer(200, metrics.page(), "text/plain; version=0.0.4")}
             await stack.enter_async_context(health_http.serve(health, *where, pages))
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_follow(felix, backend))
+            for group in prefixes(felix.hostname):
+                tasks.create_task(_follow(felix, backend, group))
             tasks.create_task(_tend(felix))
 
 
-async def _follow(felix: Felix, backend: AsyncBackend) -> None:
-    async with aclosing(follow(backend, PREFIXES)) as batches:
+async def _follow(felix: Felix, backend: AsyncBackend, group: Sequence[str]) -> None:
+    async with aclosing(follow(backend, group)) as batches:
         async for changes in batches:
-            felix.take(changes)
+            felix.take(group, changes)
 
 
 async def _tend(felix: Felix) -> None:

@@ -173,8 +173,9 @@ class Changes:
 
     ``blocks``: this host's own blocks, whose unassigned addresses are to be blackholed.
     ``hosts``: node name → addresses of both families. ``problems``: object → what is wrong (None:
-    solved). ``config``: raw FelixConfiguration values (file name → text) once they changed, global
-    first, then this node's.
+    solved). ``config``: raw FelixConfiguration values (parameter name → text) once any changed: of the
+    global object, of the one that selects this node, of the node's own. ``ready``: whether the
+    datastore may be used, if that changed.
     """
 
     sets: Mapping[SetId, SetChange] = field(default_factory=dict)
@@ -185,7 +186,7 @@ class Changes:
     blocks: Mapping[Cidr, bool | None] = field(default_factory=dict)
     hosts: Mapping[str, tuple[Cidr, ...] | None] = field(default_factory=dict)
     problems: Mapping[str, Problem | None] = field(default_factory=dict)
-    config: tuple[Mapping[str, str], Mapping[str, str]] | None = None
+    config: tuple[Mapping[str, str], ...] | None = None
     ready: bool | None = None
 
     def __bool__(self) -> bool:

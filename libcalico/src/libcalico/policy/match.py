@@ -17,7 +17,8 @@ _ICMP = {4: 1, 6: 58}
 def matches(rule: Rule, namespace: str, packet: Packet, world: World) -> bool:
     """Return whether the rule of a policy in ``namespace`` (empty: global, profile) matches."""
     return (
-        rule.ip_version in (None, packet.version)
+        rule.http is None  # nobody here looks into requests: what allows some must not allow all
+        and rule.ip_version in (None, packet.version)
         and _protocol(rule, packet)
         and _icmp(rule.icmp, rule.not_icmp, packet)
         and _side(rule.source, rule, namespace, packet.source, packet.source_port, packet, world)

@@ -1,0 +1,95 @@
+"""The rules of policies and profiles in use; the sets that they name are held as long as they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from calico_node.felix.calc.ipsets import IpSets
+from calico_node.felix.calc.rules import Compiled, SetSpec
+from calico_node.felix.messages import ActivePolicy, SetId
+
+_K = TypeVar("_K")
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """What a policy or profile says, compiled."""
+
+    tier: str
+    ingress: Compiled
+    egress: Compiled
+
+    @property
+    def sets(self) -> dict[SetId, SetSpec]:
+        """The sets that its rules name."""
+        return {**self.ingress.sets, **self.egress.sets}
+
+    def active(self) -> ActivePolicy:
+        """Return what the dataplane is told."""
+        return ActivePolicy(self.tier, tuple(self.ingress.rules), tuple(self.egress.rules))
+
+
+class Active(Generic[_K]):
+    """Definitions by name, of which those in use are told."""
+
+    def __init__(self, sets: IpSets, missing: ActivePolicy | None) -> None:
+        """Begin empty.
+
+        Args:
+            sets: where to ask for the sets that rules name.
+            missing: told for what is in use and not defined; None: nothing is told.
+        """
+        self._sets = sets
+        self._missing = missing
+        self._definitions: dict[_K, Definition] = {}
+        self._in_use: set[_K] = set()
+        self._held: dict[_K, dict[SetId, SetSpec]] = {}
+        self._told: dict[_K, ActivePolicy] = {}
+        self._dirty: set[_K] = set()
+
+    def define(self, name: _K, definition: Definition | None) -> None:
+        """The policy or profile says this, or, None, is gone."""
+        if definition is None:
+            self._definitions.pop(name, None)
+        else:
+            self._definitions[name] = definition
+        self._dirty.add(name)
+
+    def use(self, name: _K, *, is_used: bool) -> None:
+        """Some local endpoint uses it, or none does any more."""
+        (self._in_use.add if is_used else self._in_use.discard)(name)
+        self._dirty.add(name)
+
+    def settle(self) -> dict[_K, ActivePolicy | None]:
+        """Hold and release sets, and return what is to be told anew since the last call."""
+        changes: dict[_K, ActivePolicy | None] = {}
+        for name in self._dirty:
+            now = self._now(name)
+            if now == self._told.get(name):
+                continue
+            changes[name] = now
+            if now is None:
+                del self._told[name]
+            else:
+                self._told[name] = now
+        self._dirty.clear()
+        return changes
+
+    def _now(self, name: _K) -> ActivePolicy | None:
+        definition = self._definitions.get(name) if name in self._in_use else None
+        self._hold(name, definition.sets if definition else {})
+        if name not in self._in_use:
+            return None
+        return definition.active() if definition else self._missing
+
+    def _hold(self, name: _K, wanted: dict[SetId, SetSpec]) -> None:
+        held = self._held.get(name, {})
+        for set_id in sorted(wanted.keys() - held.keys()):
+            self._sets.use(wanted[set_id])
+        for set_id in sorted(held.keys() - wanted.keys()):
+            self._sets.release(set_id)
+        if wanted:
+            self._held[name] = wanted
+        else:
+            self._held.pop(name, None)
