@@ -22,6 +22,7 @@ from libcalico.resources.defaults import with_defaults
 from libcalico.resources.ippools import IPPool
 from libcalico.resources.model import ObjectMeta, Resource, ResourceId, id_of
 from libcalico.resources.policy import GlobalNetworkPolicy, NetworkPolicy
+from libcalico.resources.shape import with_unknown_of
 from libcalico.resources.validate import validate
 
 if TYPE_CHECKING:
@@ -153,7 +154,8 @@ class ResourceClient(Generic[R]):
     def replace(self, resource: R) -> R:
         """Replace an existing resource by a document that a person wrote.
 
-        Stored metadata and status stay, but labels and annotations become those of the document. A
+        Stored metadata and status stay, but labels and annotations become those of the document.
+        Fields that this version does not know stay, too: no document of ours can name them. A
         document with a resourceVersion must be of the stored revision; one without wins over
         concurrent changes.
 
@@ -330,4 +332,4 @@ def _replacement(document: R, stored: R) -> R:
     status = getattr(stored, "status", None)
     if status and not getattr(document, "status", None):
         replacement = replacement.with_(status=status)
-    return replacement
+    return with_unknown_of(replacement, stored)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import types
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final, Union, get_args, get_origin
+from typing import Any, Final, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
@@ -16,6 +16,7 @@ from libcalico.resources.model import Model, Resource
 
 #: Marks a field that is written whatever its value.
 ALWAYS: Final = object()
+M = TypeVar("M", bound=Model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,22 @@ def fields_of(model: type[Model]) -> tuple[FieldShape, ...]:
 def models_by_name(model: type[Model]) -> dict[str, FieldShape]:
     """Return outside name → field."""
     return {field.name: field for field in fields_of(model)}
+
+
+def with_unknown_of(new: M, old: Model) -> M:
+    """Return ``new`` with the fields of ``old`` that this version does not know, down into structs.
+
+    What a person writes cannot name such fields, so replacing an object must not lose them. Lists are
+    the writer's: which of their members are the same as before cannot be told.
+    """
+    changes = {}
+    for field in fields_of(type(new)):
+        value, before = getattr(new, field.attribute), getattr(old, field.attribute, None)
+        if isinstance(value, Model) and isinstance(before, Model):
+            changes[field.attribute] = with_unknown_of(value, before)
+    changed = new.with_(**changes)
+    changed.keep_unknown({**old.unknown_fields, **new.unknown_fields})
+    return changed
 
 
 def _unset_value(model: type[Model], field: msgspec.structs.FieldInfo) -> Any:

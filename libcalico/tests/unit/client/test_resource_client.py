@@ -266,6 +266,18 @@ def test_unknown_fields_survive_read_modify_write(client, backend):
     assert stored(backend, "Tier", "platform") == value
 
 
+def test_unknown_fields_survive_a_replacement(client, backend):
+    client.tiers.create(a.a_tier())
+    path = keys.path_of(ResourceId("Tier", "", "platform"))
+    value = json.loads(backend.get(path).value)
+    value["spec"]["colour"] = {"deep": [1, 2]}
+    value["later"] = True
+    backend.put(path, json.dumps(value).encode())
+    client.tiers.apply(a.a_tier(order=7.0))
+    value["spec"]["order"] = 7
+    assert stored(backend, "Tier", "platform") == value
+
+
 def test_the_key_names_the_object(client, backend):
     backend.put(
         keys.path_of(ResourceId("NetworkSet", "ns", "x")),
