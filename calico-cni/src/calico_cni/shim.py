@@ -73,7 +73,8 @@ def ask(
 ) -> tuple[int, bytes] | None:
     """Send a call; return the exit code and what to print, None if the reply is incomplete."""
     sent = sock.sendmsg([call], ancillary)
-    sock.sendall(call[sent:])
+    if sent < len(call):  # sending nothing fails once the server has answered and hung up
+        sock.sendall(call[sent:])
     reply = b""
     while part := sock.recv(1 << 16):
         reply += part

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import threading
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from calico_node import paths
 from calico_node.workloads.listener import Listener
 from calico_node.workloads.server import WorkloadServer
 from libcalico.datastore import config
-from libcalico.errors import ConfigError
+from libcalico.errors import CalicoError, ConfigError
 from libcalico.workload.cni.answer import answer
 from libcalico.workload.cni.connections import Connections
 
@@ -46,11 +47,19 @@ def main(environ: Mapping[str, str]) -> int:
     with listener:
         server = WorkloadServer(listener, lambda call: answer(call, connections))
         _stop_on_signals(server)
+        threading.Thread(target=_warm_up, args=(connections,), daemon=True).start()
         _log.info("workload server listens socket=%s", path)
         server.serve()
     connections.close()
     _log.info("workload server stopped socket=%s", path)
     return 0
+
+
+def _warm_up(connections: Connections) -> None:
+    try:
+        connections.warm_up()
+    except CalicoError as error:
+        _log.warning("datastore is not at hand yet error=%r", str(error))
 
 
 def _stop_on_signals(server: WorkloadServer) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from libcalico.client import Client
 from libcalico.datastore import config
 from libcalico.datastore.backend import Backend
 from libcalico.datastore.config import DatastoreConfig
-from libcalico.errors import ConfigError
+from libcalico.errors import ConfigError, NotFoundError
 from libcalico.ipam import IpamClient
 from libcalico.workload import status
 from libcalico.workload.apply import Workloads
@@ -64,6 +65,16 @@ class Connections:
                 ipam = IpamClient(backend)
                 self._opened[settings] = (Client(backend, addresses=ipam), ipam)
             return self._opened[settings]
+
+    def warm_up(self) -> None:
+        """Open the datastore of networks that name none, so that the first call need not.
+
+        Raises:
+            CalicoError: it cannot be used, or not now; calls will say the same.
+        """
+        client, _ = self._connect(self._default())
+        with suppress(NotFoundError):
+            client.clusterinformations.get("default")
 
     def close(self) -> None:
         """Close all datastores."""

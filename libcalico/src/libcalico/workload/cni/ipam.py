@@ -140,7 +140,7 @@ class Delegate:
             _log.warning("undo failed step='release addresses' error=%r", str(error))
 
     def _call(self, command: str) -> dict[str, Any] | None:
-        program = self._find()
+        program = self.find()
         environ = {**self.environ, "CNI_COMMAND": command}
         try:
             done = process.run(
@@ -157,7 +157,8 @@ class Delegate:
             raise self._failure(printed, done.stderr)
         return printed
 
-    def _find(self) -> str:
+    def find(self) -> str:
+        """Return its program. Raises CniError if it is not installed."""
         name = self.plugin
         for folder in self.args.path:
             path = Path(folder) / name

@@ -73,7 +73,9 @@ def opened(call: Call, args: Args) -> Netns | None:
     """
     try:
         if call.netns_fd is not None:
-            return open_netns(fd=call.netns_fd)
+            netns = open_netns(fd=call.netns_fd)
+            netns.name = args.netns
+            return netns
         return open_netns(Path(args.netns).absolute()) if args.netns else None
     except NetlinkError:
         return None
@@ -106,6 +108,7 @@ class CalicoPlugin:
             return self._add_delegated(delegate, profiles, netns)
 
     def _add_delegated(self, delegate: Delegate, profiles: Sequence[str], netns: Netns) -> Result:
+        delegate.find()
         with ExitStack() as undo:
             undo.callback(delegate.release_quietly)
             assigned = delegate.add()
