@@ -27,6 +27,7 @@ import heapq
 import itertools
 import json
 import os
+import random
 import selectors
 import signal
 import socket
@@ -197,7 +198,12 @@ class Attempt:
 
 
 class Pinger:
-    """ICMP echo over one raw socket of a family; answers are told apart by identifier and sequence number."""
+    """ICMP echo over one raw socket of a family.
+
+    Every request has an identifier of its own: connection tracking takes requests of one identifier for
+    one connection, and what is established stays open when policy changes. The sequence number
+    tells our requests from those of others.
+    """
 
     def __init__(self, loop: Loop, version: int) -> None:
         self._loop = loop
@@ -209,25 +215,25 @@ class Pinger:
         )
         self._sock = socket.socket(family, socket.SOCK_RAW, protocol)
         self._sock.setblocking(False)
-        self._identifier = os.getpid() & 0xFFFF
-        self._sequence = itertools.count(1)
+        self._mark = os.getpid() & 0xFFFF
+        self._identifiers = itertools.count(random.randrange(1 << 16))
         self._pending: dict[int, tuple[str, Decide]] = {}
         loop.watch(self._sock, selectors.EVENT_READ, self._read)
 
     def ping(self, request: Answer, decide: Decide) -> None:
         """Send one echo request."""
-        sequence = next(self._sequence) & 0xFFFF
-        self._pending[sequence] = (request["to"], decide)
+        identifier = next(self._identifiers) & 0xFFFF
+        self._pending[identifier] = (request["to"], decide)
         until_ns = time.monotonic_ns() + int(request["timeout_ms"] * 1e6)
-        self._loop.at(until_ns, lambda: self._end(sequence, "timeout", {}))
+        self._loop.at(until_ns, lambda: self._end(identifier, "timeout", {}))
         try:
-            self._sock.sendto(self._packet(sequence), (request["to"], 0))
+            self._sock.sendto(self._packet(identifier), (request["to"], 0))
         except OSError as error:
             detail = errno.errorcode.get(error.errno or 0, str(error.errno))
-            self._end(sequence, "unreachable", {"detail": detail})
+            self._end(identifier, "unreachable", {"detail": detail})
 
-    def _packet(self, sequence: int) -> bytes:
-        head = struct.pack("!BBHHH", _ECHO[self._version][0], 0, 0, self._identifier, sequence)
+    def _packet(self, identifier: int) -> bytes:
+        head = struct.pack("!BBHHH", _ECHO[self._version][0], 0, 0, identifier, self._mark)
         if self._version == 6:  # the kernel fills in the checksum: RFC 3542 section 3.1
             return head
         return head[:2] + struct.pack("!H", _checksum(head)) + head[4:]
@@ -243,15 +249,15 @@ class Pinger:
             packet = packet[(packet[0] & 0xF) * 4 :]
         if packet[0] == _ECHO[self._version][1]:
             identifier, sequence = struct.unpack_from("!HH", packet, 4)
-            if identifier == self._identifier and self._pending.get(sequence, "?")[0] == sender:
-                self._end(sequence, "open", {})
+            if sequence == self._mark and self._pending.get(identifier, "?")[0] == sender:
+                self._end(identifier, "open", {})
         elif packet[0] == (3 if self._version == 4 else 1):  # destination unreachable
             identifier, sequence = struct.unpack_from("!HH", packet, _QUOTE[self._version] + 4)
-            if identifier == self._identifier:
-                self._end(sequence, "refused", {"detail": f"icmp code {packet[1]} from {sender}"})
+            if sequence == self._mark:
+                self._end(identifier, "refused", {"detail": f"icmp code {packet[1]} from {sender}"})
 
-    def _end(self, sequence: int, outcome: str, more: Answer) -> None:
-        _, decide = self._pending.pop(sequence, (None, None))
+    def _end(self, identifier: int, outcome: str, more: Answer) -> None:
+        _, decide = self._pending.pop(identifier, (None, None))
         if decide is not None:
             decide(outcome, more)
 
