@@ -48,7 +48,7 @@ class Population(Generic[ItemT]):
         self._items: dict[ItemT, _Item] = {}
         self._item_by_slot: list[ItemT | None] = []
         self._free: list[int] = []
-        self._live = 0
+        self._live = SlotSet()
         self._parents: dict[str, dict[str, str]] = {}
         self._root = _Family((), {})
         self._families: dict[tuple[str, ...], _Family] = {(): self._root}
@@ -72,7 +72,7 @@ class Population(Generic[ItemT]):
         if entry is None:
             entry = self._items[item] = _Item(self._new_slot(item), self._root)
             self._root.members.add(entry.slot)
-            self._live |= 1 << entry.slot
+            self._live.add(entry.slot)
         elif entry.family is family and entry.owns_exactly(labels):
             return False
         self._relabel(entry, labels, family)
@@ -83,7 +83,7 @@ class Population(Generic[ItemT]):
         entry = self._items.pop(item)
         self._relabel(entry, {}, self._root)
         self._root.members.discard(entry.slot)
-        self._live ^= 1 << entry.slot
+        self._live.discard(entry.slot)
         self._item_by_slot[entry.slot] = None
         self._free.append(entry.slot)
 
@@ -130,11 +130,11 @@ class Population(Generic[ItemT]):
         """Return the slots of the items that the expression selects."""
         match node:
             case All() | Global():
-                return self._live
+                return self._live.mask()
             case Not():
-                return self._live ^ self.mask(node.operand)
+                return self._live.mask() ^ self.mask(node.operand)
             case And():
-                mask = self._live
+                mask = self._live.mask()
                 for operand in node.operands:
                     if mask:
                         mask &= self.mask(operand)
@@ -155,9 +155,9 @@ class Population(Generic[ItemT]):
         key = self._keys.get(atom.key)
         match atom:
             case NotEquals():
-                return self._live ^ (key.carriers(atom.value) if key else 0)
+                return self._live.mask() ^ (key.carriers(atom.value) if key else 0)
             case NotIn():
-                return self._live ^ (key.carriers(*atom.values) if key else 0)
+                return self._live.mask() ^ (key.carriers(*atom.values) if key else 0)
         if key is None:
             return 0
         match atom:

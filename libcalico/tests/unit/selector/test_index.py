@@ -2,7 +2,7 @@
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from libcalico.selector import parse
 from libcalico.selector.index import LabelIndex
@@ -40,6 +40,10 @@ SELECTORS = st.recursive(
     ),
     max_leaves=9,
 ).map(parse)
+#: Always watched, so that a label that is filed wrongly shows at once.
+FIXED = [parse(f"has({key})") for key in KEYS] + [
+    parse(f"{key} == '{value}'") for key in KEYS for value in VALUES
+]
 #: Its normal form has 4 ** 4 terms: it is walked.
 LARGE = parse(" && ".join(["(a == 'x' || b == 'y' || has(pcns.a) || a contains 'y')"] * 4))
 
@@ -49,6 +53,18 @@ class IndexMachine(RuleBasedStateMachine):
         super().__init__()
         self.index = LabelIndex()
         self.items, self.parents, self.selectors, self.told = {}, {}, {}, {}
+
+    @initialize()
+    def fixed_selectors_are_set(self):
+        for node in FIXED:
+            self.selector_is_set(str(node), node)
+
+    @initialize(labels=LABELS)
+    def parents_have_children(self, labels):
+        self.parent_lends("p", {"a": "x"})
+        self.parent_lends("q", {"a": "y", "b": ""})
+        for item, parents in enumerate((["p"], ["q", "p"], ["p", "q"])):
+            self.item_is_put(item, labels, parents)
 
     @rule(item=ITEMS, labels=LABELS, parents=PARENTS)
     def item_is_put(self, item, labels, parents):

@@ -45,6 +45,13 @@ def test_including_and_excluding_masks(slots, other):
     assert contents(members) == other - slots
 
 
-@given(st.lists(SLOTS, max_size=4))
-def test_union(sets):
-    assert union(map(a_set, sets)) == mask_of(set().union(*sets))
+@given(SLOTS)
+def test_union_of_disjoint_sets(slots):
+    parts = [{slot for slot in slots if slot % 3 == rest} for rest in range(3)]
+    assert union(map(a_set, parts)) == mask_of(slots)
+
+
+@given(st.integers(0, 2**600 - 1), st.integers(0, 600))
+def test_slots_of_any_density(mask, clear):
+    thinned = mask & ~((1 << clear) - 1)
+    assert slots_in(thinned) == [slot for slot in range(600) if thinned >> slot & 1]
