@@ -38,7 +38,8 @@ def run(report: Report) -> None:
 def _spawn(host: Host, program: str, calls: list[dict[str, object]]) -> list[float]:
     script = [sys.executable, "-m", "bench.spawn", str(_SAMPLES), program]
     done = host.run(
-        ["sh", "-c", f'cd {_ROOT} && exec "$@"', "sh", *script],
+        script,
+        env={"PYTHONPATH": str(_ROOT)},
         stdin="\n".join(json.dumps(call) for call in calls),
         timeout_s=120,
     )

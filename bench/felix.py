@@ -109,10 +109,9 @@ def _fill(backend: Backend, local: int, remote: int) -> None:
 def _watcher(stack: ExitStack, host: Host, environment: dict[str, str]) -> IO[str]:
     process: subprocess.Popen[Any] = host.popen(
         [sys.executable, "-m", "bench.watcher"],
-        env=environment,
+        env={**environment, "PYTHONPATH": str(_ROOT)},
         stdout=subprocess.PIPE,
         text=True,
-        cwd=_ROOT,
     )
     stack.callback(process.kill)
     if process.stdout is None or process.stdout.readline() != "watching\n":
