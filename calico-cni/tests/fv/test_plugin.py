@@ -108,7 +108,7 @@ class TestVerbs:
         assert {ip["address"].split("/")[1] for ip in result["ips"]} == {"32", "128"}
         assert call("CHECK", prevResult=result) == (0, None)
         assert call("DEL") == (0, None) == call("DEL")
-        status, printed = call("CHECK", prevResult=result)
+        status, _ = call("CHECK", prevResult=result)
         assert status == 1
         assert node.left() == NOTHING
 

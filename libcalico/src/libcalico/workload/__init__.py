@@ -1,7 +1,7 @@
 """Attaching workloads to the network, the same for every orchestrator.
 
 In reading order: ``model`` what is asked for and what came of it · ``plan`` endpoints and netlink
-requests, without I/O · ``interface`` does those · ``status`` waits for Felix · ``apply``
+requests, without I/O · ``interface`` does those · ``fetch`` reads · ``status`` waits for Felix · ``apply``
 :class:`Workloads`, what programs call · ``cni`` the Container Network Interface on top of it, shared
 by the plugins and by the resident server.
 """

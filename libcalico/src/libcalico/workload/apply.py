@@ -307,9 +307,10 @@ class Workloads:
         try:
             self.client.profiles.get(name)
         except NotFoundError:
-            self._create_profile(name, source_selector)
+            self.create_profile(name, source_selector)
 
-    def _create_profile(self, name: str, source_selector: str) -> None:
+    def create_profile(self, name: str, source_selector: str) -> None:
+        """Create what :meth:`ensure_profile` creates; no error if somebody was faster."""
         source = EntityRule(selector=source_selector)
         spec = ProfileSpec(
             ingress=[Rule(action="Allow", source=source)],

@@ -56,8 +56,8 @@ class Site:
 
 
 @pytest.fixture
-def site(netns: NetNs, tmp_path: Path) -> Iterator[Site]:
-    yield Site(netns, tmp_path)
+def site(netns: NetNs, tmp_path: Path) -> Site:
+    return Site(netns, tmp_path)
 
 
 @pytest.fixture

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import socket
 import threading
+from contextlib import ExitStack
+from dataclasses import replace
 
 import pytest
 
+from calico_test.netns import NetNs
+from libcalico.client import Client
 from libcalico.errors import (
     AddressInUseError,
     NetlinkError,
@@ -15,9 +19,31 @@ from libcalico.errors import (
     UnavailableError,
     ValidationError,
 )
+from libcalico.ipam import IpamClient
 from libcalico.net.addresses import parse_address, parse_cidr
 from libcalico.netlink.netns import open_netns
-from libcalico.workload import status
+from libcalico.workload import Workloads, status
+
+
+class FailsOnce:
+    """A store that fails at the ``after``-th access: odd ones before they take effect, even ones after."""
+
+    def __init__(self, backend, after):
+        self._backend, self._after, self._count = backend, after, 0
+
+    def __getattr__(self, name):
+        access = getattr(self._backend, name)
+
+        def call(*args, **kwargs):
+            self._count += 1
+            if self._count == self._after and self._after % 2:
+                raise UnavailableError("lost before")
+            result = access(*args, **kwargs)
+            if self._count == self._after:
+                raise UnavailableError("lost after")
+            return result
+
+        return call
 
 
 def attach(site, attachment, wanted, inside, **options):
@@ -110,8 +136,6 @@ def test_detaching_leaves_nothing_and_works_again(site, inside, attachment, want
 
 
 def test_detaching_works_when_the_namespace_is_gone(site, attachment, wanted):
-    from calico_test.netns import NetNs
-
     with NetNs() as brief, open_netns(brief.path) as opened:
         attach(site, attachment(), wanted(), opened)
     detach(site, attachment(), handle="net.0123456789abcdef")
@@ -156,31 +180,7 @@ class TestFailuresLeaveNothing:
 
     def test_the_store_fails_at_any_moment(self, site, container, inside, attachment, wanted):
         for after in range(1, 12):
-
-            class Fails:
-                """Fails once at the ``after``-th access, before or after it took effect."""
-
-                count = 0
-
-                def __getattr__(self, name):
-                    access = getattr(site.backend, name)
-
-                    def call(*args, **kwargs):
-                        Fails.count += 1
-                        if Fails.count == after and after % 2:
-                            raise UnavailableError("lost before")
-                        result = access(*args, **kwargs)
-                        if Fails.count == after:
-                            raise UnavailableError("lost after")
-                        return result
-
-                    return call
-
-            from libcalico.client import Client
-            from libcalico.ipam import IpamClient
-            from libcalico.workload import Workloads
-
-            backend = Fails()
+            backend = FailsOnce(site.backend, after)
             workloads = Workloads(Client(backend), IpamClient(backend), site.status_directory)
             one = attachment()
             try:
@@ -208,8 +208,6 @@ class TestAgain:
     def test_a_late_detach_of_an_older_container_keeps_the_new_one(
         self, site, inside, attachment, wanted
     ):
-        from dataclasses import replace
-
         def pod(container_id):
             one = attachment(container_id, host_interface="calipod")
             identity = replace(one.identity, orchestrator="k8s", pod="p")
@@ -343,10 +341,6 @@ def test_a_profile_is_created_once_and_never_changed(site):
 
 
 def test_many_workloads_at_once(site, attachment, wanted):
-    from contextlib import ExitStack
-
-    from calico_test.netns import NetNs
-
     results = []
     with ExitStack() as stack:
         opened = []

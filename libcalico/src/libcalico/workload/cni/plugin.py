@@ -7,11 +7,13 @@ from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 from libcalico.client import Client
-from libcalico.errors import NetlinkError, NotFoundError
+from libcalico.errors import NetlinkError
 from libcalico.net.addresses import Cidr
 from libcalico.net.macs import mac_text, parse_mac
 from libcalico.netlink.netns import Netns, open_netns
+from libcalico.resources.clusterinfo import ClusterInformation
 from libcalico.resources.endpoints import WorkloadEndpoint
+from libcalico.resources.model import Resource, ResourceId
 from libcalico.resources.names import parse_name
 from libcalico.workload.apply import Workloads
 from libcalico.workload.cni import host, identity, results
@@ -35,6 +37,7 @@ from libcalico.workload.cni.model import (
     Result,
     RouteConfig,
 )
+from libcalico.workload.fetch import fetch
 from libcalico.workload.model import (
     AddressRequest,
     Attached,
@@ -44,6 +47,7 @@ from libcalico.workload.model import (
 
 #: How long ADD waits for policy to be in force, on hosts whose Felix reports it.
 _WAIT_S = 2.0
+CLUSTER = ResourceId("ClusterInformation", "", "default")
 
 
 def require_ready(client: Client) -> None:
@@ -52,10 +56,12 @@ def require_ready(client: Client) -> None:
     Raises:
         CniError: it is not ready; try again later.
     """
-    try:
-        ready = client.clusterinformations.get("default").spec.datastore_ready
-    except NotFoundError:
-        ready = None
+    check_ready(fetch(client.backend, CLUSTER).get(CLUSTER))
+
+
+def check_ready(cluster: Resource | None) -> None:
+    """As :func:`require_ready`, for a ClusterInformation as read."""
+    ready = cluster.spec.datastore_ready if isinstance(cluster, ClusterInformation) else None
     if ready is None:
         raise CniError(
             TRY_AGAIN_LATER,
@@ -98,9 +104,11 @@ class CalicoPlugin:
 
     def add(self) -> Result:
         """Attach the container."""
-        require_ready(self._workloads.client)
+        own_profile = ResourceId("Profile", "", self._conf.name)
+        found = fetch(self._workloads.client.backend, CLUSTER, own_profile)
+        check_ready(found.get(CLUSTER))
         with self._netns() as netns:
-            profiles = self._profiles()
+            profiles = self._profiles(exists=own_profile in found)
             delegate = self._delegate()
             if delegate is None:
                 request = cni_ipam.request(self._args, self._conf, self._who)
@@ -126,13 +134,14 @@ class CalicoPlugin:
             )
         return netns
 
-    def _profiles(self) -> Sequence[str]:
+    def _profiles(self, *, exists: bool) -> Sequence[str]:
         """Return the endpoint's profiles; the network's own is created if it is missing."""
         if self._conf.profiles is not None:
             return self._conf.profiles
         name = self._conf.name
-        is_pod = self._who.orchestrator == "k8s"
-        self._workloads.ensure_profile(name, "" if is_pod else f"has({name})")
+        if not exists:
+            is_pod = self._who.orchestrator == "k8s"
+            self._workloads.create_profile(name, "" if is_pod else f"has({name})")
         return [name]
 
     def _delegate(self) -> Delegate | None:
