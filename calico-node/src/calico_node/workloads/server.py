@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from calico_node.workloads.listener import Listener
 from libcalico.errors import ValidationError
@@ -51,10 +52,9 @@ class WorkloadServer:
 
     def stop(self) -> None:
         """Make :meth:`serve` return once what was asked is answered. Callable from signal handlers."""
-        try:
-            os.write(self._stop, b"!")
-        except BlockingIOError:  # told often enough
-            return
+        with suppress(BlockingIOError):  # told often enough
+            if self._stop >= 0:
+                os.write(self._stop, b"!")
 
     def serve(self) -> None:
         """Accept and answer until :meth:`stop`."""
@@ -66,8 +66,9 @@ class WorkloadServer:
                 self._accept_all(threads)
             self._listener.hide()
             self._accept_all(threads)
+        stop, self._stop = self._stop, -1
+        os.close(stop)
         os.close(self._stopping)
-        os.close(self._stop)
 
     def _accept_all(self, threads: ThreadPoolExecutor) -> None:
         while connection := self._listener.accept():
