@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from calicoctl.batch import Outcome, Verb
     from calicoctl.commands import read
     from libcalico.client import Client
-    from libcalico.resources.model import Resource, ResourceId
+    from libcalico.resources.model import Resource
 
 _LEVELS = ("panic", "fatal", "error", "warn", "info", "debug")
 _HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -135,9 +135,10 @@ def delete(
     _refuse_both(given)
     if not names:
         raise click.UsageError(f"say which {kind} to delete, by name")
+    from calicoctl import kinds  # noqa: PLC0415 - loads the kinds
     from calicoctl.commands import write  # noqa: PLC0415 - only this command needs it
 
-    exact, where = _located(kind, given.namespace)
+    exact, where = kinds.located(kind, given.namespace)
     _change_all("delete", write.named(exact, names, where), config, ignore)
 
 
@@ -146,11 +147,11 @@ class _ListsKinds(Command):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples, then the kinds."""
-        from calicoctl.commands import read  # noqa: PLC0415 - only this help needs it
+        from calicoctl import kinds  # noqa: PLC0415 - only this help needs it
 
         super().format_epilog(ctx, formatter)
         with formatter.section("Kinds, and other words for them"):
-            formatter.write_dl(list(read.kinds()))
+            formatter.write_dl(list(kinds.words()))
 
 
 @calicoctl.command(
@@ -231,9 +232,10 @@ def patch(
 ) -> None:
     """Change some fields of a resource; null removes a field."""
     del form  # none of these kinds has a list that a strategic merge would merge
+    from calicoctl import kinds  # noqa: PLC0415 - loads the kinds
     from calicoctl.commands import change  # noqa: PLC0415 - only this command needs it
 
-    wanted = _named(kind, name, namespace)
+    wanted = kinds.identity(kind, name, namespace)
     changes = change.parse_patch(text)
     from calicoctl.session import connected  # noqa: PLC0415 - loads the driver
 
@@ -268,10 +270,11 @@ def label(
     key, equals, value = assignment.partition("=")
     if bool(equals) == remove or not key:
         raise click.UsageError("give KEY=VALUE to set a label, or KEY with --remove")
+    from calicoctl import kinds  # noqa: PLC0415 - loads the kinds
     from calicoctl.commands import change  # noqa: PLC0415 - only this command needs it
     from calicoctl.session import connected  # noqa: PLC0415 - loads the driver
 
-    wanted = _named(kind, name, namespace)
+    wanted = kinds.identity(kind, name, namespace)
     with connected(config) as client:
         done = change.label(client, wanted, key, None if remove else value, overwrite=overwrite)
     click.echo(done)
@@ -344,21 +347,6 @@ def _load(given: Input, *, check: bool = True) -> list[Resource]:
 def _refuse_both(given: Input) -> None:
     if given.filename:
         raise click.UsageError("give either a kind or -f FILE, not both")
-
-
-def _located(kind: str, namespace: str | None) -> tuple[str, str]:
-    """Return the exact kind, and the namespace that its objects are looked for in."""
-    from calicoctl import namespaces  # noqa: PLC0415 - loads the kinds
-    from libcalico.resources.registry import kind_by_name  # noqa: PLC0415 - as above
-
-    exact = kind_by_name(kind)
-    return exact, namespaces.of_listing(exact, namespace, everywhere=False)
-
-
-def _named(kind: str, name: str, namespace: str | None) -> ResourceId:
-    from libcalico.resources.model import ResourceId  # noqa: PLC0415 - loads the kinds
-
-    return ResourceId(*_located(kind, namespace), name)
 
 
 calicoctl.add_command(node.node)

@@ -7,7 +7,7 @@ mistake of every document before anything is done with any of them.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -71,21 +71,28 @@ class Document:
         return f" ({kind} {name})" if kind and name else f" ({kind})" if kind else ""
 
 
-def load(filename: str, *, recursive: bool = False) -> list[tuple[Document, Resource]]:
-    """Return the resources of a file, folder (``recursive``: with its folders) or ``-``, in order.
+def load(
+    filename: str, prepare: Callable[[Resource], Resource], *, recursive: bool = False
+) -> list[Resource]:
+    """Return the resources of a file, folder or ``-``, in order.
+
+    Args:
+        filename: a file, a folder, or ``-`` for standard input.
+        prepare: completes and checks each resource; raises ValidationError if it breaks a rule.
+        recursive: read the folder's folders as well.
 
     Raises:
         ManifestError: something cannot be read or is no valid resource. All mistakes are named.
     """
-    loaded: list[tuple[Document, Resource]] = []
+    loaded: list[Resource] = []
     problems: list[str] = []
     for path in _paths(filename, recursive=recursive):
         try:
             for document in documents(path):
                 try:
-                    loaded.append((document, codec.from_manifest(document.content)))
+                    loaded.append(prepare(codec.from_manifest(document.content)))
                 except ValidationError as error:
-                    problems += explain(document, error)
+                    problems += _explain(document, error)
         except ManifestError as error:
             problems += error.problems
     if problems:
@@ -93,7 +100,7 @@ def load(filename: str, *, recursive: bool = False) -> list[tuple[Document, Reso
     return loaded
 
 
-def explain(document: Document, error: ValidationError) -> list[str]:
+def _explain(document: Document, error: ValidationError) -> list[str]:
     """Return the mistakes of a document with their places."""
     return [f"{document.place(_path(problem))}: {problem}" for problem in error.problems]
 

@@ -32,7 +32,7 @@ _VARIABLES = {
 }
 
 
-@click.group(cls=Group)
+@click.group(cls=Group, examples=("calicoctl node run --ip=autodetect", "calicoctl node status"))
 def node() -> None:
     """Run and inspect Calico's services on this host."""
 
@@ -76,14 +76,14 @@ def run(**options: Any) -> None:
     os.execve(command[0], command, {**os.environ, **settings})
 
 
-@node.command()
+@node.command(examples=("calicoctl node stop",))
 def stop() -> None:
     """Stop Calico's services on this host; policy and routes stay in force."""
     _need_root("node stop")
     _exit_with(subprocess.run([_calico_node(), "stop"], check=False))
 
 
-@node.command()
+@node.command(examples=("calicoctl node status",))
 def status() -> None:
     """Show whether Calico runs on this host, and its BGP sessions."""
     _need_root("node status")

@@ -14,7 +14,7 @@ from libcalico.client import Client
 from libcalico.errors import NotFoundError, ValidationError
 from libcalico.resources.bgp import BGPConfiguration
 from libcalico.resources.model import Resource, ResourceId, id_of
-from libcalico.resources.registry import KINDS, kind_by_name
+from libcalico.resources.registry import kind_by_name
 
 Format = Literal["ps", "wide", "yaml", "yml", "json"]
 
@@ -130,10 +130,3 @@ def _context(client: Client, resources: Sequence[Resource]) -> Context:
         return Context()
     number = configuration.spec.as_number
     return Context() if number is None else Context(number)
-
-
-def kinds() -> Iterator[tuple[str, str]]:
-    """Yield each kind with the other words for it, for help texts."""
-    for kind, resource_class in KINDS.items():
-        info = resource_class.INFO
-        yield kind.lower(), ", ".join((info.plural, *info.aliases))

@@ -41,19 +41,14 @@ def load(
     Raises:
         ManifestError: naming every mistake with file, line, document and field.
     """
-    ready: list[Resource] = []
-    problems: list[str] = []
-    for document, resource in manifests.load(filename, recursive=recursive):
-        try:
-            complete = with_defaults(namespaces.place(resource, namespace))
-            if check:
-                validate(complete)
-            ready.append(complete)
-        except ValidationError as error:
-            problems += manifests.explain(document, error)
-    if problems:
-        raise manifests.ManifestError(problems)
-    return ready
+
+    def prepare(resource: Resource) -> Resource:
+        complete = with_defaults(namespaces.place(resource, namespace))
+        if check:
+            validate(complete)
+        return complete
+
+    return manifests.load(filename, prepare, recursive=recursive)
 
 
 def run(

@@ -6,7 +6,7 @@ from calicoctl.commands import change, read, write
 from calicoctl.manifests import ManifestError
 from libcalico.client import Client
 from libcalico.datastore.memory import MemoryBackend
-from libcalico.errors import AlreadyExistsError, NotFoundError, ValidationError
+from libcalico.errors import AlreadyExistsError, NotFoundError, UnavailableError, ValidationError
 from libcalico.resources.model import ResourceId
 
 MANIFEST = """\
@@ -148,3 +148,28 @@ def test_get_prints_what_is_there_and_names_what_is_missing(client, tmp_path):
 def test_get_of_nothing_by_name_is_null(client):
     found = read.by_kind("tier", ["gone"], None, everywhere=False)(client)
     assert read.render(client, found, "json", show_namespace=False, export=False) == "null"
+
+
+class Leaving(MemoryBackend):
+    """A datastore that goes away after so many writes."""
+
+    def __init__(self, writes):
+        super().__init__()
+        self.left = writes
+
+    def create(self, key, value):
+        self.left -= 1
+        if self.left < 0:
+            raise UnavailableError("datastore: gone")
+        return super().create(key, value)
+
+
+def test_a_datastore_that_goes_away_half_way_leaves_an_account_of_what_was_done(tmp_path):
+    outcome = write.run("create", resources(tmp_path), Client(Leaving(5)))
+    assert outcome.text() == (
+        "Partial success: created 1 out of 2 resources:\nhit error(s): [datastore: gone]"
+    )
+    with pytest.raises(UnavailableError):
+        write.run("create", resources(tmp_path), Client(Leaving(4)))
+    with pytest.raises(UnavailableError):
+        write.run("create", resources(tmp_path), Client(Leaving(0)))

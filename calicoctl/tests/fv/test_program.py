@@ -1,0 +1,273 @@
+"""calicoctl as a program: where it finds its datastore, what it does without, pipes, Ctrl-C, help."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from calico_test.etcd import Etcd
+
+CONFIG = """\
+apiVersion: projectcalico.org/v3
+kind: CalicoAPIConfig
+metadata: {}
+spec:
+  datastoreType: etcdv3
+  etcdEndpoints: %s
+"""
+#: The driver tries for ten seconds.
+BOUND_S = 20.0
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def assert_one_line(done, *said):
+    assert (done.code, done.out) == (1, "")
+    assert len(done.err.splitlines()) == 1, done.err
+    for text in said:
+        assert text in done.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("get", "nodes"), ("apply", "-f", "tier.yaml")],
+)
+def test_no_datastore_is_one_line_in_bounded_time(ctl, make, arguments):
+    ctl.file("tier.yaml", make("Tier", "t", {}))
+    endpoint = f"http://127.0.0.1:{free_port()}"
+    begun = time.monotonic()
+    assert_one_line(ctl(*arguments, ETCD_ENDPOINTS=endpoint), endpoint)
+    assert time.monotonic() - begun < BOUND_S
+
+
+def test_a_datastore_that_is_frozen_is_one_line_in_bounded_time(ctl):
+    begun = time.monotonic()
+    ctl.etcd.pause()
+    try:
+        done = ctl("get", "nodes")
+    finally:
+        ctl.etcd.resume()
+    assert_one_line(done, ctl.etcd.endpoint)
+    assert time.monotonic() - begun < BOUND_S
+
+
+def test_a_frozen_member_is_passed_over(ctl):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        frozen = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        assert ctl.ok("get", "nodes", ETCD_ENDPOINTS=f"{frozen},{ctl.etcd.endpoint}")
+
+
+def test_the_config_file_wins_over_the_environment(ctl):
+    (ctl.folder / "my.cfg").write_text(CONFIG % ctl.etcd.endpoint)
+    assert ctl.ok("get", "nodes", "-c", "my.cfg", ETCD_ENDPOINTS="http://127.0.0.1:1")
+    assert ctl.ok("get", "nodes", "--config=my.cfg", ETCD_ENDPOINTS="")
+
+
+def test_the_first_name_of_a_variable_wins(ctl):
+    environ = {"CALICO_ETCD_ENDPOINTS": ctl.etcd.endpoint, "ETCD_ENDPOINTS": "http://127.0.0.1:1"}
+    assert ctl.ok("get", "nodes", **environ)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("kind: [", "my.cfg: is not YAML"),
+        ("kind: Pool\n", "kind is 'Pool', must be 'CalicoAPIConfig'"),
+        (CONFIG % "x" + "  etcdEndpoint: y\n", "unknown field 'etcdEndpoint'"),
+        (CONFIG % "http://a:b:c", "'http://a:b:c' is no endpoint"),
+        (CONFIG.replace("etcdv3", "kubernetes") % "x", "'kubernetes' is not supported here"),
+    ],
+)
+def test_a_bad_config_file_is_one_line(ctl, text, said):
+    (ctl.folder / "my.cfg").write_text(text)
+    assert_one_line(ctl("get", "nodes", "-c", "my.cfg"), "my.cfg", said)
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({"ETCD_ENDPOINTS": ""}, "set ETCD_ENDPOINTS, for example"),
+        ({"ETCD_ENDPOINTS": "ftp://x"}, "ETCD_ENDPOINTS: 'ftp://x' is no endpoint"),
+        ({"ETCD_ENDPOINTS": "http://x:99999"}, "'http://x:99999' is no endpoint"),
+        ({"ETCD_KEY_FILE": "k"}, "ETCD_KEY_FILE: is set without"),
+        ({"ETCD_PASSWORD": "secret"}, "ETCD_PASSWORD: is set without"),
+        ({"DATASTORE_TYPE": "etcdv2"}, "unknown datastore 'etcdv2'"),
+        (
+            {"ETCD_ENDPOINTS": "https://127.0.0.1:1", "ETCD_CA_CERT_FILE": "gone.pem"},
+            "ETCD_CA_CERT_FILE: gone.pem: cannot be read: No such file or directory",
+        ),
+        ({"ETCD_CA_CERT_FILE": "gone.pem"}, "write https://"),
+    ],
+)
+def test_bad_settings_are_one_line(ctl, environ, said):
+    done = ctl("get", "nodes", **environ)
+    assert_one_line(done, said)
+    assert "secret" not in done.err
+
+
+def test_a_certificate_that_is_none_is_one_line(ctl):
+    (ctl.folder / "ca.pem").write_text("no certificate")
+    environ = {
+        "ETCD_ENDPOINTS": ctl.etcd.endpoint.replace("http:", "https:"),
+        "ETCD_CA_CERT_FILE": "ca.pem",
+    }
+    begun = time.monotonic()
+    assert_one_line(ctl("get", "nodes", **environ))
+    assert time.monotonic() - begun < BOUND_S
+
+
+def test_wrong_credentials_are_one_line(ctl, make):
+    tier = ctl.file("tier.yaml", make("Tier", "t", {}))
+    with Etcd() as server:
+        server.call("/v3/auth/user/add", {"name": "root", "password": "right"})
+        server.call("/v3/auth/role/add", {"name": "root"})
+        server.call("/v3/auth/user/grant", {"user": "root", "role": "root"})
+        server.call("/v3/auth/enable", {})
+        right = {
+            "ETCD_ENDPOINTS": server.endpoint,
+            "ETCD_USERNAME": "root",
+            "ETCD_PASSWORD": "right",
+        }
+        wrong = {**right, "ETCD_PASSWORD": "hunter2"}
+        nobody = {"ETCD_ENDPOINTS": server.endpoint}
+        for arguments in (("get", "tiers"), ("apply", "-f", tier)):
+            for environ in (wrong, nobody):
+                refused = ctl(*arguments, **environ)
+                assert_one_line(refused, "datastore")
+                assert "hunter2" not in refused.err
+            assert ctl.ok(*arguments, **right)
+
+
+def test_a_reader_that_goes_away_is_no_error_to_talk_about(ctl, make):
+    nets = [f"10.{a}.{b}.0/24" for a in range(40) for b in range(250)]
+    ctl.apply(make("GlobalNetworkSet", "big", {"nets": nets}))
+    process = subprocess.Popen(
+        ctl.command("get", "gnetsets", "-o", "yaml"),
+        env=ctl.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout.readline() == b"apiVersion: projectcalico.org/v3\n"
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait(timeout=BOUND_S) == 1
+
+
+def test_a_full_disk_is_one_line(ctl):
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            ctl.command("get", "tiers"),
+            env=ctl.environ,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+            timeout=BOUND_S,
+        )
+    assert (done.returncode, done.stderr) == (1, b"calicoctl: No space left on device\n")
+
+
+@pytest.mark.parametrize("waits_for", ["datastore", "input"])
+def test_ctrl_c_is_quiet(ctl, waits_for):
+    arguments = ("get", "nodes") if waits_for == "datastore" else ("apply", "-f", "-")
+    ctl.etcd.pause()
+    try:
+        process = subprocess.Popen(
+            ctl.command(*arguments),
+            env=ctl.environ,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        wait_until_busy(process, waits_for)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=BOUND_S)
+    finally:
+        ctl.etcd.resume()
+    assert (process.returncode, out, err.strip()) == (130, b"", b"")
+
+
+def wait_until_busy(process, waits_for):
+    """Wait until it holds a connection, or reads its standard input."""
+    deadline = time.monotonic() + BOUND_S
+    while time.monotonic() < deadline:
+        if waits_for == "datastore":
+            files = Path(f"/proc/{process.pid}/fd").iterdir()
+            if any(os.readlink(file).startswith("socket:") for file in files):
+                return
+        elif Path(f"/proc/{process.pid}/syscall").read_text().startswith("0 0x0 "):
+            return
+        time.sleep(0.005)
+    raise AssertionError("it did not come to wait")
+
+
+def test_without_arguments_it_explains_itself(ctl):
+    text = ctl.ok()
+    assert text == ctl.ok("--help") == ctl.ok("-h")
+    assert "Usage: calicoctl" in text
+    assert ctl.ok("node") == ctl.ok("node", "--help")
+
+
+def commands(ctl):
+    section = ctl.ok("--help").split("Commands:\n")[1].split("\n\n")[0]
+    return [line.split()[0] for line in section.splitlines()]
+
+
+def test_every_command_has_help_with_examples_that_parse(ctl):
+    names = commands(ctl)
+    assert {"create", "apply", "replace", "delete", "get", "patch", "label", "validate"} <= {*names}
+    for name in [*((n,) for n in names), ("node", "run"), ("node", "stop"), ("node", "status")]:
+        text = ctl.ok(*name, "-h")
+        assert text.startswith(f"Usage: calicoctl {' '.join(name)} ")
+        examples = text.split("Examples:\n")[1].split("\n\n")[0].splitlines()
+        assert all(f"calicoctl {name[0]}" in line for line in examples)
+        assert "\\b" not in text
+
+
+def test_the_kinds_are_in_the_help_of_get(ctl):
+    assert re.search(r"networkpolicy +networkpolicies, policy, np", ctl.ok("get", "--help"))
+
+
+def test_output_is_plain(ctl, make):
+    ctl.apply(make("Tier", "t", {}))
+    assert "\x1b" not in ctl.ok("get", "tiers") + ctl.ok("--help")
+
+
+def test_the_log_is_on_standard_error(ctl):
+    ctl.put("tiers", "broken", {"spec": {"order": "x"}})
+    quiet = ctl("get", "tiers")
+    assert (quiet.code, quiet.err) == (0, "")
+    loud = ctl("--log-level", "warn", "get", "tiers")
+    assert (loud.code, loud.out) == (0, quiet.out)
+    assert "tiers/broken" in loud.err
+
+
+@pytest.mark.parametrize("arguments", [("version", "--client"), ("--help",), ("get", "--help")])
+def test_what_needs_no_datastore_loads_no_driver(arguments):
+    script = """
+import sys
+from calicoctl.__main__ import main
+try:
+    main()
+except SystemExit as end:
+    assert not end.code
+print(sorted({"grpc", "pyetcd", "libcalico.client"} & {*sys.modules}), file=sys.stderr)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        capture_output=True,
+        check=True,
+        text=True,
+        timeout=BOUND_S,
+    )
+    assert done.stderr == "[]\n"
