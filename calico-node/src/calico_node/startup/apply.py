@@ -43,7 +43,7 @@ from libcalico.errors import (
 from libcalico.netlink.addresses import list_addresses
 from libcalico.netlink.links import list_links
 from libcalico.netlink.sockets import NetlinkSocket
-from libcalico.resources.model import Resource
+from libcalico.resources.model import DATA_MODEL_VERSION, Resource
 from libcalico.resources.nodes import Node, NodeBGPSpec
 
 _log = logging.getLogger(__name__)
@@ -175,7 +175,7 @@ def _store(settings: Settings, facts: HostFacts, client: Client) -> StartupPlan:
     planned = _store_node(settings, facts, client)
     for resource in planned.defaults:
         _write(client, resource)
-    client.ensure_initialized(cluster_type=settings.cluster_type)
+    client.ensure_initialized(DATA_MODEL_VERSION, settings.cluster_type)
     return planned
 
 

@@ -30,6 +30,8 @@ BLACKHOLE, UNREACHABLE, PROHIBIT, THROW = 6, 7, 8, 9
 PROTOCOL_KERNEL, PROTOCOL_BOOT, PROTOCOL_STATIC, PROTOCOL_BIRD = 2, 3, 4, 12
 #: Felix's own routes, unless configured otherwise (``DeviceRouteProtocol`` of tunnels in Calico).
 PROTOCOL_FELIX: Final = 80
+#: Metric of routes to workloads, as Felix installs them by default (ipv4NormalRoutePriority).
+WORKLOAD_PRIORITY: Final = 1024
 #: What the kernel gives an IPv6 route without a priority. Source: include/net/ip6_fib.h.
 DEFAULT_PRIORITY_V6: Final = 1024
 

@@ -14,6 +14,8 @@ from typing import Any, ClassVar, Self
 import msgspec
 
 API_VERSION = "projectcalico.org/v3"
+#: The release of Go Calico whose data model this is; nodes store it as the cluster's version.
+DATA_MODEL_VERSION = "v3.32.1"
 _UNKNOWN = "_unknown"
 
 

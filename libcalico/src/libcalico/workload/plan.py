@@ -180,8 +180,19 @@ def host_gateway(link: int, cidrs: Sequence[Cidr]) -> list[bytes]:
 
 
 def host_routes(link: int, cidrs: Sequence[Cidr]) -> list[bytes]:
-    """Return the requests that route the workload's addresses to the host end."""
+    """Return the requests that route the workload's addresses to the host end.
+
+    The routes are those that Felix keeps by default, so that Felix finds what it would install.
+    """
     return [
-        routes.encode_add(Route(cidr, link, scope=SCOPE_LINK if cidr.version == 4 else 0))
+        routes.encode_add(
+            Route(
+                cidr,
+                link,
+                scope=SCOPE_LINK if cidr.version == 4 else 0,
+                protocol=routes.PROTOCOL_BOOT,
+                priority=routes.WORKLOAD_PRIORITY,
+            )
+        )
         for cidr in cidrs
     ]

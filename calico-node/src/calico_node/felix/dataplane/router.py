@@ -35,8 +35,8 @@ class RouteSettings:
     """
 
     interface_prefixes: tuple[str, ...] = ("cali",)
-    protocol: int = 3
-    priorities: Mapping[int, int] = field(default_factory=lambda: {4: 1024, 6: 1024})
+    protocol: int = routes.PROTOCOL_BOOT
+    priorities: Mapping[int, int] = field(default_factory=lambda: dict.fromkeys((4, 6), routes.WORKLOAD_PRIORITY))
     sources: Mapping[int, Cidr] = field(default_factory=dict)
     ipv6: bool = True
     ip_forwarding: bool = True
