@@ -162,10 +162,12 @@ class TestFailuresLeaveNothing:
         assert site.is_clean()
         assert site.links(container)["eth0"]["linkinfo"]["info_kind"] == "bridge"
 
-    def test_the_address_is_routed_elsewhere(self, site, container, inside, attachment, wanted):
+    def test_the_address_is_routed_to_another_workload(
+        self, site, container, inside, attachment, wanted
+    ):
         site.host.run(["ip", "link", "add", "br0", "type", "bridge"])
         site.host.run(["ip", "link", "set", "br0", "up"])
-        site.host.run(["ip", "route", "add", "10.65.0.7/32", "dev", "br0"])
+        site.host.run(["ip", "route", "add", "10.65.0.7/32", "dev", "br0", "metric", "1024"])
         with pytest.raises(NetlinkError):
             attach(site, attachment(), wanted(wanted=["10.65.0.7"]), inside)
         site.host.run(["ip", "link", "delete", "br0"])
