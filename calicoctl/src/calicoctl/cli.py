@@ -27,7 +27,7 @@ _LEVELS = ("panic", "fatal", "error", "warn", "info", "debug")
 _HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 #: Exit code of every failure, as in Go Calico.
 FAILED = 1
-INTERRUPTED = 130
+_STANDARD_OUTPUT = 1
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -35,8 +35,8 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code = calicoctl.main(list(arguments), prog_name="calicoctl", standalone_mode=False)
         sys.stdout.flush()
-    except click.Abort:
-        return INTERRUPTED
+    except click.Abort as error:
+        raise KeyboardInterrupt from error
     except click.ClickException as error:
         error.show()
         return FAILED
@@ -44,15 +44,16 @@ def run(arguments: Sequence[str]) -> int:
         click.echo(str(error), err=True)
         return FAILED
     except OSError as error:
-        return _cannot_print(error)
+        return _refused_by_system(error)
     return code if isinstance(code, int) else 0
 
 
-def _cannot_print(error: OSError) -> int:
-    """Say so, unless the reader of our output just went away; and stop trying."""
+def _refused_by_system(error: OSError) -> int:
+    """Say so, unless the reader of our output just went away; and stop printing."""
     if error.errno != errno.EPIPE:
-        click.echo(f"calicoctl: {error.strerror or error}", err=True)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        place = f"{error.filename}: " if error.filename else ""
+        click.echo(f"calicoctl: {place}{error.strerror or error}", err=True)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), _STANDARD_OUTPUT)
     return FAILED
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -21,6 +22,7 @@ spec:
   datastoreType: etcdv3
   etcdEndpoints: %s
 """
+PROGRAM = Path(sys.executable).with_name("calicoctl")
 #: The driver tries for ten seconds.
 BOUND_S = 20.0
 
@@ -236,6 +238,31 @@ def test_every_command_has_help_with_examples_that_parse(ctl):
 
 def test_the_kinds_are_in_the_help_of_get(ctl):
     assert re.search(r"networkpolicy +networkpolicies, policy, np", ctl.ok("get", "--help"))
+
+
+def test_node_run_shows_what_it_would_do(ctl):
+    shown = ctl.ok(
+        *(
+            "node",
+            "run",
+            "--dryrun",
+            "--name=h1",
+            "--ip=autodetect",
+            "--as=64512",
+            "--backend=none",
+        ),
+        *("--ip-autodetection-method", "cidr=10.0.0.0/8 or so", "--no-default-ippools"),
+    )
+    program = PROGRAM.with_name("calico-node")
+    assert shlex.split(shown) == [
+        "AS=64512",
+        "CALICO_NETWORKING_BACKEND=none",
+        "IP=autodetect",
+        "IP_AUTODETECTION_METHOD=cidr=10.0.0.0/8 or so",
+        "NODENAME=h1",
+        "NO_DEFAULT_POOLS=true",
+        *(str(program), "run", "--detach"),
+    ]
 
 
 def test_output_is_plain(ctl, make):

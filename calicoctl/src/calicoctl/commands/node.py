@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -49,7 +50,9 @@ def node() -> None:
 @click.option("--as", "as_number", help="AS number of this node  [default: the cluster's]")
 @click.option("--ip-autodetection-method", help="first-found, interface=REGEX, cidr=CIDR, ...")
 @click.option("--ip6-autodetection-method", help="The same for IPv6.")
-@click.option("--backend", type=click.Choice(["bird", "none"]), help="Routing  [default: bird]")
+@click.option(
+    "--backend", type=click.Choice(["bird", "vxlan", "none"]), help="Routing  [default: bird]"
+)
 @click.option("--no-default-ippools", is_flag=True, help="Do not create pools if there are none.")
 @click.option(
     "--runtime",
@@ -61,15 +64,15 @@ def node() -> None:
 @click.option("--foreground", is_flag=True, help="Stay with the services until they end.")
 @click.option("--dryrun", is_flag=True, help="Print the command and its settings, do nothing.")
 def run(**options: Any) -> None:
-    """Start Calico's services on this host and return when they are ready.
+    """Start Calico's services on this host.
 
-    They are Felix, the BGP agent with BIRD, and the workload server.
+    They are Felix, the BGP agent with BIRD, and the workload server. Returns when they are ready.
     """
     settings = _settings(options)
     command = [_calico_node(), "run", *([] if options["foreground"] else ["--detach"])]
     if options["dryrun"]:
-        shown = " ".join(f"{name}={value}" for name, value in sorted(settings.items()))
-        click.echo(f"{shown} {' '.join(command)}".strip())
+        shown = [f"{name}={shlex.quote(value)}" for name, value in sorted(settings.items())]
+        click.echo(" ".join([*shown, shlex.join(command)]))
         return
     _need_root("node run")
     sys.stdout.flush()
@@ -78,7 +81,10 @@ def run(**options: Any) -> None:
 
 @node.command(examples=("calicoctl node stop",))
 def stop() -> None:
-    """Stop Calico's services on this host; policy and routes stay in force."""
+    """Stop Calico's services on this host.
+
+    Policy and routes stay in force.
+    """
     _need_root("node stop")
     _exit_with(subprocess.run([_calico_node(), "stop"], check=False))
 
