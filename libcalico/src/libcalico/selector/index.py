@@ -96,6 +96,11 @@ class LabelIndex(Generic[ItemT, SelectorT]):
         """Return the items that a watched selector selects now."""
         return self._population.items_in(self._mask(selector))
 
+    def selects(self, selector: SelectorT, item: ItemT) -> bool:
+        """Return whether a watched selector selects the item now; an unknown item never."""
+        labels = self._population.labels_of(item)
+        return labels is not None and self._selectors[selector].evaluate(labels)
+
     def selectors_of(self, item: ItemT) -> list[SelectorT]:
         """Return the watched selectors that select the item now; none for an unknown item."""
         return self._terms.selectors(self._satisfied_by(item))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from calico_node.felix.calc.ipsets import IpSets
-from calico_node.felix.calc.rules import Compiled, SetSpec
+from calico_node.felix.calc.rules import DENY_ALL, Compiled, SetSpec
 from calico_node.felix.messages import ActivePolicy, SetId
 
 _K = TypeVar("_K")
@@ -30,6 +30,11 @@ class Definition:
         return ActivePolicy(self.tier, tuple(self.ingress.rules), tuple(self.egress.rules))
 
 
+def denying(tier: str) -> Definition:
+    """Return the definition that stands for what cannot be read."""
+    return Definition(tier, Compiled([DENY_ALL]), Compiled([DENY_ALL]))
+
+
 class Active(Generic[_K]):
     """Definitions by name, of which those in use are told."""
 
@@ -46,7 +51,7 @@ class Active(Generic[_K]):
         self._in_use: set[_K] = set()
         self._held: dict[_K, dict[SetId, SetSpec]] = {}
         self._told: dict[_K, ActivePolicy] = {}
-        self._dirty: set[_K] = set()
+        self._dirty: dict[_K, None] = {}
 
     def define(self, name: _K, definition: Definition | None) -> None:
         """The policy or profile says this, or, None, is gone."""
@@ -54,12 +59,12 @@ class Active(Generic[_K]):
             self._definitions.pop(name, None)
         else:
             self._definitions[name] = definition
-        self._dirty.add(name)
+        self._dirty[name] = None
 
     def use(self, name: _K, *, is_used: bool) -> None:
         """Some local endpoint uses it, or none does any more."""
         (self._in_use.add if is_used else self._in_use.discard)(name)
-        self._dirty.add(name)
+        self._dirty[name] = None
 
     def settle(self) -> dict[_K, ActivePolicy | None]:
         """Hold and release sets, and return what is to be told anew since the last call."""

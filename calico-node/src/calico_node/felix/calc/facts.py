@@ -1,133 +1,96 @@
-"""What is told to the dataplane as it is: pools, hosts, this host's blocks, configuration, readiness."""
+"""What is told to the dataplane as it is: pools, hosts, this host's blocks, readiness."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, Generic, TypeVar
+from typing import Final, NamedTuple, cast
 
+import msgspec
+
+from calico_node.felix.calc.active import Definition
+from calico_node.felix.calc.decode import Reading
+from calico_node.felix.calc.rules import compile_rules
 from calico_node.felix.messages import Pool
+from libcalico.errors import ValidationError
 from libcalico.net.addresses import Cidr, parse_address, parse_cidr, parse_interface
-from libcalico.resources.felixconfig import FelixConfiguration
-from libcalico.resources.felixparams import PARAMS, texts_of
+from libcalico.resources import codec
+from libcalico.resources.clusterinfo import ClusterInformation
 from libcalico.resources.ippools import IPPool
 from libcalico.resources.nodes import Node
-from libcalico.selector import parse
+from libcalico.resources.policy import Rule
 
-_K = TypeVar("_K")
-_V = TypeVar("_V")
-_OVERRIDE: Final = "config.projectcalico.org/"
-_NODE: Final = "node."
+_ABSENT: Final = "it is treated as absent"
 
 
-class Told(Generic[_K, _V]):
-    """Name → value, and what differs from what was last told."""
+class NodeFacts(NamedTuple):
+    """A node's labels, and its addresses of both families."""
 
-    def __init__(self) -> None:
-        self._now: dict[_K, _V] = {}
-        self._told: dict[_K, _V] = {}
-        self._dirty: set[_K] = set()
-
-    def put(self, name: _K, value: _V | None) -> None:
-        """The value is now this, or, None, there is none."""
-        if value is None:
-            self._now.pop(name, None)
-        else:
-            self._now[name] = value
-        self._dirty.add(name)
-
-    def take(self) -> dict[_K, _V | None]:
-        """Return what differs since the last call."""
-        changes: dict[_K, _V | None] = {}
-        for name in self._dirty:
-            now = self._now.get(name)
-            if now == self._told.get(name):
-                continue
-            changes[name] = now
-            if now is None:
-                del self._told[name]
-            else:
-                self._told[name] = now
-        self._dirty.clear()
-        return changes
+    labels: dict[str, str]
+    addresses: tuple[Cidr, ...]
 
 
-def pool_of(pool: IPPool) -> Pool:
-    """Return what the dataplane needs of a pool. Raises ValidationError for a wrong CIDR."""
-    spec = pool.spec
-    return Pool(
-        parse_cidr(spec.cidr, strict=False),
-        spec.nat_outgoing,
-        spec.ipip_mode or "Never",
-        spec.vxlan_mode or "Never",
-    )
+def allow_all() -> Definition:
+    """Return the definition of the built-in profile that allows everything."""
+    rules = [Rule(action="Allow")]
+    return Definition("", compile_rules(rules, "", ""), compile_rules(rules, "", ""))
 
 
-def addresses_of(node: Node) -> tuple[Cidr, ...]:
-    """Return a node's addresses: those of BGP, else internal, else external ones.
+def pool(value: bytes) -> Reading[Pool | None]:
+    """Read an IPPool; disabled ones count: addresses of theirs may be in use."""
+    try:
+        spec = cast(IPPool, codec.decode(value, kind="IPPool", keep_unknown=False)).spec
+        cidr = parse_cidr(spec.cidr, strict=False)
+    except ValidationError as error:
+        return Reading(None, f"{error}; {_ABSENT}")
+    ipip, vxlan = spec.ipip_mode or "Never", spec.vxlan_mode or "Never"
+    return Reading(Pool(cidr, spec.nat_outgoing, ipip, vxlan))
 
-    Raises:
-        ValidationError: one is no address.
-    """
-    bgp = node.spec.bgp
+
+def node(value: bytes) -> Reading[NodeFacts | None]:
+    """Read a Node; its addresses are those of BGP, else internal, else external ones."""
+    try:
+        stored = cast(Node, codec.decode(value, kind="Node", keep_unknown=False))
+    except ValidationError as error:
+        return Reading(None, f"{error}; {_ABSENT}")
+    try:
+        return Reading(NodeFacts(stored.metadata.labels, _addresses(stored)))
+    except ValidationError as error:
+        return Reading(NodeFacts(stored.metadata.labels, ()), f"{error}; it has no address")
+
+
+def _addresses(stored: Node) -> tuple[Cidr, ...]:
+    bgp = stored.spec.bgp
     texts = [text for text in (bgp.ipv4_address, bgp.ipv6_address) if text] if bgp else []
     if texts:
         return tuple(parse_interface(text).host() for text in texts)
     for kind in ("InternalIP", "ExternalIP"):
-        if found := [a.address for a in node.spec.addresses if a.type == kind]:
+        if found := [known.address for known in stored.spec.addresses if known.type == kind]:
             return tuple(parse_address(text) for text in found)
     return ()
 
 
-class Configuration:
-    """Felix's configuration objects, and which of them hold for this node."""
-
-    def __init__(self, hostname: str) -> None:
-        self._hostname = hostname
-        self._objects: dict[str, FelixConfiguration] = {}
-        self._labels: Mapping[str, str] = {}
-        self._told: tuple[Mapping[str, str], ...] | None = None
-
-    def put(self, name: str, config: FelixConfiguration | None) -> None:
-        """An object is now so, or, None, gone."""
-        if config is None:
-            self._objects.pop(name, None)
-        else:
-            self._objects[name] = config
-
-    def label(self, labels: Mapping[str, str]) -> None:
-        """This node has these labels."""
-        self._labels = labels
-
-    def take(self) -> tuple[Mapping[str, str], ...] | None:
-        """Return the texts of global, selected and node's own object, if they changed."""
-        now = tuple(
-            _texts(self._objects.get(name))
-            for name in ("default", self._selected(), f"{_NODE}{self._hostname}")
-        )
-        if now == self._told:
-            return None
-        self._told = now
-        return now
-
-    def _selected(self) -> str:
-        """Return the oldest of the objects whose selector selects this node; empty for none."""
-        selecting = sorted(
-            (config.metadata.creation_timestamp or "", name)
-            for name, config in self._objects.items()
-            if name != "default"
-            and not name.startswith(_NODE)
-            and parse(config.spec.node_selector).evaluate(self._labels)
-        )
-        return selecting[0][1] if selecting else ""
+def is_ready(value: bytes) -> Reading[bool]:
+    """Read whether ClusterInformation says that the datastore may be used."""
+    try:
+        stored = codec.decode(value, kind="ClusterInformation", keep_unknown=False)
+    except ValidationError as error:
+        return Reading(False, f"{error}; the datastore is treated as not ready")
+    return Reading(bool(cast(ClusterInformation, stored).spec.datastore_ready))
 
 
-def _texts(config: FelixConfiguration | None) -> dict[str, str]:
-    """Return parameter → text; annotations override fields."""
-    if config is None:
-        return {}
-    overrides = {
-        key.removeprefix(_OVERRIDE): value
-        for key, value in config.metadata.annotations.items()
-        if key.startswith(_OVERRIDE)
-    }
-    return {**texts_of(config.spec), **{k: v for k, v in overrides.items() if k in PARAMS}}
+def claim(text: str, value: bytes | None) -> Reading[tuple[Cidr, bool] | None]:
+    """Read a block that this host has an affinity to, and whether the block is claimed.
+
+    It is in every state but ``pending``; values of old releases are empty.
+    """
+    try:
+        block = parse_cidr(text)
+    except ValidationError as error:
+        return Reading(None, f"{error}; {_ABSENT}" if value is not None else "")
+    if value is None:
+        return Reading((block, False))
+    try:
+        affinity = msgspec.json.decode(value or b"{}")
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return Reading((block, True), f"not JSON: {error}; the block is treated as claimed")
+    is_pending = isinstance(affinity, dict) and affinity.get("state") == "pending"
+    return Reading((block, not is_pending))

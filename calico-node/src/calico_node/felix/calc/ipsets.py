@@ -1,23 +1,23 @@
 """The members of the IP sets in use.
 
-An owner (endpoint or network set) lends its addresses to every set whose selector selects it.
-Several owners may have one address, so members are counted.
+An owner (endpoint or network set) lends its addresses to every set whose selector selects it. A set
+has no list of its members: an address is in it if one of the address's owners is selected. The owners
+of every address are kept, so that an address which two owners share leaves a set with the last one.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from calico_node.felix.calc.rules import SetSpec
 from calico_node.felix.messages import Member, PortMember, SetChange, SetId
 from libcalico.net.addresses import Cidr
-from libcalico.selector.index import LabelIndex
+from libcalico.selector.index import LabelIndex, Moves
 
 
-@dataclass(frozen=True, slots=True)
-class NamedPort:
+class NamedPort(NamedTuple):
     """A port of an endpoint that has a name."""
 
     name: str
@@ -25,8 +25,7 @@ class NamedPort:
     port: int
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(NamedTuple):
     """What has addresses: an endpoint with its named ports, or a network set with its CIDRs."""
 
     nets: tuple[Cidr, ...]
@@ -35,21 +34,19 @@ class Owner:
 
 @dataclass(slots=True)
 class _Set:
+    """A set, how many rules name it, and how its members differ from those last told."""
+
     spec: SetSpec
     users: int = 0
     is_new: bool = True
-    counts: Counter[Member] = field(default_factory=Counter)
-    #: member → whether it was there at the last flush, for members that came or went since.
-    before: dict[Member, bool] = field(default_factory=dict)
+    changes: dict[Member, bool] = field(default_factory=dict)
 
-    def change(self, members: Iterable[Member], by: int) -> None:
-        for member in members:
-            was_there = member in self.counts
-            self.counts[member] += by
-            if not self.counts[member]:
-                del self.counts[member]
-            if was_there != (member in self.counts):
-                self.before.setdefault(member, was_there)
+    def change(self, member: Member, *, is_present: bool) -> None:
+        """The member came or went; one that takes back an untold change leaves no trace."""
+        if member in self.changes:
+            del self.changes[member]
+        else:
+            self.changes[member] = is_present
 
 
 class IpSets:
@@ -58,27 +55,29 @@ class IpSets:
     def __init__(self) -> None:
         self._index: LabelIndex[Hashable, SetId] = LabelIndex()
         self._owners: dict[Hashable, Owner] = {}
+        self._owners_by_net: dict[Cidr, tuple[Hashable, ...]] = {}
         self._sets: dict[SetId, _Set] = {}
-        self._dirty: set[SetId] = set()
+        self._dirty: dict[SetId, None] = {}
 
     def on_owner(
-        self, item: Hashable, owner: Owner | None, labels: Mapping[str, str], parents: Sequence[str]
+        self, item: Hashable, owner: Owner, labels: Mapping[str, str], parents: Sequence[str]
     ) -> None:
-        """The owner is now so, or, None, gone."""
+        """The owner is now so."""
         old = self._owners.get(item)
-        if owner is None:
-            if old is not None:
-                self._index.on_item_removed(item)
-                self._settle()
-                del self._owners[item]
-            return
-        if old is not None and old != owner:
-            for set_id in self._index.selectors_of(item):
-                self._lend(set_id, old, -1)
-                self._lend(set_id, owner, +1)
-        self._owners[item] = owner
+        if old != owner:
+            self._change_owner(item, old or Owner(()), owner)
         self._index.on_item(item, labels, parents)
         self._settle()
+
+    def on_owner_removed(self, item: Hashable) -> None:
+        """The owner is gone; one that is not known is passed over."""
+        owner = self._owners.get(item)
+        if owner is None:
+            return
+        self._index.on_item_removed(item)
+        self._settle()
+        self._file(item, owner.nets, ())
+        del self._owners[item]
 
     def on_parent(self, parent: str, labels: Mapping[str, str] | None) -> None:
         """A profile lends these labels; None: it does not exist."""
@@ -86,20 +85,19 @@ class IpSets:
         self._settle()
 
     def use(self, spec: SetSpec) -> None:
-        """One more rule names the set."""
+        """One more policy or profile names the set."""
         kept = self._sets.get(spec.id)
         if kept is None:
-            kept = self._sets[spec.id] = _Set(spec, is_new=True)
-            self._dirty.add(spec.id)
+            kept = self._sets[spec.id] = _Set(spec)
+            self._dirty[spec.id] = None
             self._index.on_selector(spec.id, spec.selector)
             self._settle()
         kept.users += 1
 
     def release(self, set_id: SetId) -> None:
-        """One rule less names the set."""
-        kept = self._sets[set_id]
-        kept.users -= 1
-        self._dirty.add(set_id)
+        """One policy or profile less names the set."""
+        self._sets[set_id].users -= 1
+        self._dirty[set_id] = None
 
     def flush(self) -> dict[SetId, SetChange]:
         """Return what changed since the last call."""
@@ -107,48 +105,105 @@ class IpSets:
         for set_id in sorted(self._dirty):
             kept = self._sets[set_id]
             if not kept.users:
-                self._drop(set_id)
+                del self._sets[set_id]
+                self._index.on_selector_removed(set_id)
                 if not kept.is_new:
                     changes[set_id] = SetChange(removed=True)
-            elif (change := _take(kept)) is not None:
-                changes[set_id] = change
+            elif kept.is_new or kept.changes:
+                changes[set_id] = _told(kept)
         self._dirty.clear()
         return changes
 
-    def _drop(self, set_id: SetId) -> None:
-        del self._sets[set_id]
-        self._index.on_selector_removed(set_id)
+    def _change_owner(self, item: Hashable, old: Owner, new: Owner) -> None:
+        """Exchange the owner's addresses and ports in the sets that it is in."""
+        self._owners[item] = new
+        self._file(item, old.nets, new.nets)
+        for set_id in self._index.selectors_of(item):
+            spec = self._sets[set_id].spec
+            before, after = _members(spec, old), _members(spec, new)
+            self._lend(set_id, item, (m for m in before if m not in after), is_lent=False)
+            self._lend(set_id, item, (m for m in after if m not in before), is_lent=True)
+
+    def _file(self, item: Hashable, old: tuple[Cidr, ...], new: tuple[Cidr, ...]) -> None:
+        """Note who owns which address."""
+        by_net = self._owners_by_net
+        for net in old:
+            if net not in new:
+                left = tuple(owner for owner in by_net.pop(net) if owner != item)
+                if left:
+                    by_net[net] = left
+        for net in new:
+            if net not in old:
+                by_net[net] = (*by_net.get(net, ()), item)
 
     def _settle(self) -> None:
-        """Apply what the index moved, while the owners are as they were when it did."""
         for set_id, moves in self._index.drain().items():
-            for item in moves.removed:
-                self._lend(set_id, self._owners[item], -1)
-            for item in moves.added:
-                self._lend(set_id, self._owners[item], +1)
+            self._move(set_id, moves)
 
-    def _lend(self, set_id: SetId, owner: Owner, by: int) -> None:
+    def _move(self, set_id: SetId, moves: Moves[Hashable]) -> None:
+        """Let owners into a set and out of it, one after the other.
+
+        The index is ahead: it knows where all of them end. Those whose turn has not come yet are,
+        for the sharers of their addresses, still where they were.
+        """
+        spec = self._sets[set_id].spec
+        waiting = dict.fromkeys((*moves.removed, *moves.added))
+        for items, is_lent in ((moves.removed, False), (moves.added, True)):
+            for item in items:
+                del waiting[item]
+                members = _members(spec, self._owners[item])
+                self._lend(set_id, item, members, waiting, is_lent=is_lent)
+
+    def _lend(
+        self,
+        set_id: SetId,
+        item: Hashable,
+        members: Iterable[Member],
+        waiting: Mapping[Hashable, None] | None = None,
+        *,
+        is_lent: bool,
+    ) -> None:
         kept = self._sets[set_id]
-        kept.change(_members(kept.spec, owner), by)
-        self._dirty.add(set_id)
+        self._dirty[set_id] = None
+        for member in members:
+            net = member.address if isinstance(member, PortMember) else member
+            owners = self._owners_by_net[net] if is_lent else self._owners_by_net.get(net, ())
+            others = [owner for owner in owners if owner != item]
+            if not others or not self._is_lent_by(kept.spec, member, others, waiting or {}):
+                kept.change(member, is_present=is_lent)
+
+    def _is_lent_by(
+        self,
+        spec: SetSpec,
+        member: Member,
+        owners: Iterable[Hashable],
+        waiting: Mapping[Hashable, None],
+    ) -> bool:
+        return any(
+            member in _members(spec, self._owners[owner])
+            and self._index.selects(spec.id, owner) != (owner in waiting)
+            for owner in owners
+        )
 
 
-def _take(kept: _Set) -> SetChange | None:
-    before, kept.before = kept.before, {}
+def _told(kept: _Set) -> SetChange:
+    changes, kept.changes = kept.changes, {}
     is_new, kept.is_new = kept.is_new, False
-    added = frozenset(m for m, was in before.items() if not was and m in kept.counts)
-    deleted = frozenset(m for m, was in before.items() if was and m not in kept.counts)
-    if not (added or deleted or is_new):
-        return None
-    return SetChange(added, deleted, created=is_new)
+    return SetChange(
+        frozenset(member for member, is_present in changes.items() if is_present),
+        frozenset(member for member, is_present in changes.items() if not is_present),
+        created=is_new,
+    )
 
 
-def _members(spec: SetSpec, owner: Owner) -> Iterable[Member]:
+def _members(spec: SetSpec, owner: Owner) -> Sequence[Member]:
+    """Return what the owner lends to the set, each member once."""
     if not spec.port:
         return owner.nets
-    return [
+    members = (
         PortMember(net, port.protocol, port.port)
         for port in owner.ports
         if port.name == spec.port and spec.protocol in (None, port.protocol)
         for net in owner.nets
-    ]
+    )
+    return tuple(dict.fromkeys(members))

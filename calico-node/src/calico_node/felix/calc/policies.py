@@ -5,16 +5,20 @@ Source: calico-control-plane reference, section 4.1.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Literal
+from typing import Final, Literal
 
 from calico_node.felix.messages import EndpointId, EndpointPolicies, PolicyId, TierPolicies
 from libcalico.resources.policy import PolicyType
 from libcalico.selector import Node
 from libcalico.selector.index import LabelIndex
+
+#: The tier of policies that cannot be read: before all others.
+UNREADABLE_TIER: Final = ""
+_MOST_RESOLVED: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +46,14 @@ class PolicyResolver:
         self._index: LabelIndex[EndpointId, PolicyId] = LabelIndex()
         self._places: dict[PolicyId, PolicyPlace] = {}
         self._tiers: dict[str, TierPlace] = {}
+        self._policies_by_tier: defaultdict[str, dict[PolicyId, None]] = defaultdict(dict)
         self._profiles: dict[EndpointId, tuple[str, ...]] = {}
         self._matches: dict[EndpointId, set[PolicyId]] = {}
-        self._selected: dict[PolicyId, set[EndpointId]] = defaultdict(set)
-        self._dirty: set[EndpointId] = set()
-        self._touched: set[PolicyId] = set()
+        self._selected: dict[PolicyId, dict[EndpointId, None]] = {}
+        self._dirty: dict[EndpointId, None] = {}
+        self._touched: dict[PolicyId, None] = {}
         self._resolved: dict[tuple[frozenset[PolicyId], tuple[str, ...]], EndpointPolicies] = {}
-        self._interned: dict[EndpointPolicies, EndpointPolicies] = {}
+        self._classes = _Classes()
 
     def on_endpoint(
         self, endpoint: EndpointId, labels: Mapping[str, str], profiles: Sequence[str]
@@ -56,41 +61,52 @@ class PolicyResolver:
         """A local endpoint is now so."""
         self._profiles[endpoint] = tuple(profiles)
         self._matches.setdefault(endpoint, set())
-        self._dirty.add(endpoint)
+        self._dirty[endpoint] = None
         self._index.on_item(endpoint, labels, profiles)
         self._settle()
 
     def on_endpoint_removed(self, endpoint: EndpointId) -> None:
-        """An endpoint is not local any more, or gone."""
+        """An endpoint is not local any more, or gone; one that never was is passed over."""
         if endpoint not in self._profiles:
             return
         self._index.on_item_removed(endpoint)
         self._settle()
         del self._profiles[endpoint], self._matches[endpoint]
-        self._dirty.add(endpoint)
+        self._classes.leave(endpoint)
+        self._dirty[endpoint] = None
 
     def on_parent(self, parent: str, labels: Mapping[str, str] | None) -> None:
         """A profile lends these labels; None: it does not exist."""
         self._index.on_parent(parent, labels)
         self._settle()
 
-    def on_policy(self, policy: PolicyId, place: PolicyPlace | None) -> None:
-        """A policy stands there, or, None, is gone."""
+    def on_policy(self, policy: PolicyId, place: PolicyPlace) -> None:
+        """A policy stands there."""
         old = self._places.get(policy)
         if old == place:
             return
-        self._forget()
-        self._dirty |= self._selected[policy]
-        if place is None:
-            del self._places[policy]
-            for endpoint in self._selected.pop(policy, ()):
-                self._matches[endpoint].discard(policy)
-            self._index.on_selector_removed(policy)
-            self._touched.add(policy)
-            return
+        if old is not None:
+            self._resolved.clear()
+            del self._policies_by_tier[old.tier][policy]
         self._places[policy] = place
+        self._policies_by_tier[place.tier][policy] = None
+        self._dirty |= self._selected.setdefault(policy, {})
         self._index.on_selector(policy, place.selector)
         self._settle()
+
+    def on_policy_removed(self, policy: PolicyId) -> None:
+        """A policy is gone; one that is not known is passed over."""
+        place = self._places.pop(policy, None)
+        if place is None:
+            return
+        self._resolved.clear()
+        del self._policies_by_tier[place.tier][policy]
+        selected = self._selected.pop(policy)
+        for endpoint in selected:
+            self._matches[endpoint].discard(policy)
+        self._dirty |= selected
+        self._touched[policy] = None
+        self._index.on_selector_removed(policy)
 
     def on_tier(self, name: str, place: TierPlace | None) -> None:
         """A tier stands there, or, None, is gone."""
@@ -100,21 +116,22 @@ class PolicyResolver:
             del self._tiers[name]
         else:
             self._tiers[name] = place
-        self._forget()
-        self._dirty |= self._profiles.keys()
+        self._resolved.clear()
+        for policy in self._policies_by_tier[name]:
+            self._dirty |= self._selected[policy]
 
     def is_active(self, policy: PolicyId) -> bool:
         """Return whether a policy selects some local endpoint."""
         return bool(self._selected.get(policy))
 
-    def take_touched(self) -> set[PolicyId]:
+    def take_touched(self) -> Iterable[PolicyId]:
         """Return the policies that may have become active, or not, since the last call."""
-        touched, self._touched = self._touched, set()
+        touched, self._touched = self._touched, {}
         return touched
 
-    def take_dirty(self) -> set[EndpointId]:
+    def take_dirty(self) -> Iterable[EndpointId]:
         """Return the endpoints whose policies may have changed since the last call."""
-        dirty, self._dirty = self._dirty, set()
+        dirty, self._dirty = self._dirty, {}
         return dirty
 
     def policies_of(self, endpoint: EndpointId) -> EndpointPolicies:
@@ -123,25 +140,24 @@ class PolicyResolver:
         key = frozenset(self._matches[endpoint]), profiles
         found = self._resolved.get(key)
         if found is None:
-            fresh = EndpointPolicies(tuple(self._ordered(key[0])), profiles)
-            found = self._resolved[key] = self._interned.setdefault(fresh, fresh)
+            if len(self._resolved) >= _MOST_RESOLVED:
+                self._resolved.clear()
+            found = EndpointPolicies(tuple(self._ordered(key[0])), profiles)
+        found = self._resolved[key] = self._classes.join(endpoint, found)
         return found
-
-    def _forget(self) -> None:
-        """Places changed: what was resolved before must be resolved again."""
-        self._resolved.clear()
-        self._interned.clear()
 
     def _settle(self) -> None:
         for policy, moves in self._index.drain().items():
-            self._touched.add(policy)
+            self._touched[policy] = None
+            selected = self._selected[policy]
             for endpoint in moves.removed:
                 self._matches[endpoint].discard(policy)
-                self._selected[policy].discard(endpoint)
+                del selected[endpoint]
+                self._dirty[endpoint] = None
             for endpoint in moves.added:
                 self._matches[endpoint].add(policy)
-                self._selected[policy].add(endpoint)
-            self._dirty.update(moves.removed, moves.added)
+                selected[endpoint] = None
+                self._dirty[endpoint] = None
 
     def _ordered(self, policies: Iterable[PolicyId]) -> Iterable[TierPolicies]:
         by_tier: dict[str, list[PolicyId]] = defaultdict(list)
@@ -154,10 +170,39 @@ class PolicyResolver:
             tier = self._tiers.get(name)
             yield TierPolicies(name, tier.default_action if tier else "Deny", ingress, egress)
 
-    def _position_of_tier(self, name: str) -> tuple[bool, float, str]:
+    def _position_of_tier(self, name: str) -> tuple[bool, bool, float, str]:
         """Tiers that do not exist come last; their policies still apply."""
         tier = self._tiers.get(name)
-        return tier is None, tier.order if tier else inf, name
+        return name != UNREADABLE_TIER, tier is None, tier.order if tier else inf, name
 
     def _position(self, policy: PolicyId) -> tuple[float, str]:
         return self._places[policy].order, f"{policy.name}/{policy.namespace}/{policy.kind}"
+
+
+class _Classes:
+    """One object for all endpoints with equal policies, as long as there are such endpoints."""
+
+    def __init__(self) -> None:
+        self._class_by_endpoint: dict[EndpointId, EndpointPolicies] = {}
+        self._classes: dict[EndpointPolicies, EndpointPolicies] = {}
+        self._sizes: Counter[int] = Counter()
+
+    def join(self, endpoint: EndpointId, policies: EndpointPolicies) -> EndpointPolicies:
+        """Return the object for these policies, which the endpoint has from now on."""
+        old = self._class_by_endpoint.get(endpoint)
+        if old is policies:
+            return old
+        joined = self._classes.setdefault(policies, policies)
+        self._sizes[id(joined)] += 1
+        self.leave(endpoint)
+        self._class_by_endpoint[endpoint] = joined
+        return joined
+
+    def leave(self, endpoint: EndpointId) -> None:
+        """The endpoint has no policies any more."""
+        left = self._class_by_endpoint.pop(endpoint, None)
+        if left is None:
+            return
+        self._sizes[id(left)] -= 1
+        if not self._sizes[id(left)]:
+            del self._sizes[id(left)], self._classes[left]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from calico_node.felix.messages import CompiledRule, RuleSide, SetId
+from libcalico.errors import ValidationError
 from libcalico.net.addresses import Cidr, parse_cidr
 from libcalico.net.ports import PortRange, parse_port, protocol_number
 from libcalico.resources import rewrite
@@ -18,6 +19,9 @@ from libcalico.selector import Node, parse, selector_id, unique_id
 
 #: Denies everything; stands for what cannot be understood.
 DENY_ALL: Final = CompiledRule("Deny")
+_WIDER: Final = "the rule matches whatever the request"
+_NEVER: Final = "the rule never matches"
+_HTTP: Final = {"Allow": _NEVER, "Pass": _NEVER, "Deny": _WIDER, "Log": _WIDER}
 _PROTOCOL_NAMES: Final = {6: "tcp", 17: "udp", 132: "sctp"}
 
 
@@ -39,37 +43,46 @@ class SetSpec:
 
 @dataclass(slots=True)
 class Compiled:
-    """Compiled rules of one list, and the sets that they name."""
+    """Compiled rules of one list, the sets that they name, and what was wrong with them."""
 
     rules: list[CompiledRule] = field(default_factory=list)
     sets: dict[SetId, SetSpec] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
 
 
-def compile_rules(rules: Iterable[Rule], namespace: str) -> Compiled:
+def compile_rules(rules: Iterable[Rule], namespace: str, path: str) -> Compiled:
     """Compile a list of rules.
 
-    Args:
-        rules: in order. Those that can never match are left out.
-        namespace: of the policy; empty for global policies and profiles.
+    A rule that can never match is left out. One that cannot be understood denies everything in its
+    place: what comes before it still decides, and nothing behind it does.
 
-    Raises:
-        ValidationError: a rule cannot be understood.
+    Args:
+        rules: in order.
+        namespace: of the policy; empty for global policies and profiles.
+        path: of the list, for problems.
     """
     compiled = Compiled()
-    for rule in rules:
-        if can_match(rule):
+    for number, rule in enumerate(rules):
+        if rule.http is not None:
+            compiled.problems.append(f"{path}[{number}].http: not enforced; {_HTTP[rule.action]}")
+        if not can_match(rule):
+            continue
+        try:
             compiled.rules.append(_compile(rule, namespace, compiled.sets))
+        except ValidationError as error:
+            compiled.problems.append(f"{path}[{number}]: {error}; the rule denies everything")
+            compiled.rules.append(DENY_ALL)
     return compiled
 
 
 def can_match(rule: Rule) -> bool:
     """Return whether anything here can match the rule.
 
-    Services are known to the Kubernetes datastore only. HTTP criteria are enforced by nobody here,
-    and a rule that allows some requests must not be taken for one that allows all.
+    Services are known to the Kubernetes datastore only. HTTP criteria are enforced by nobody here:
+    a rule that allows some requests must not be taken for one that allows all.
     """
     has_services = any(side.services is not None for side in (rule.source, rule.destination))
-    return not has_services and rule.http is None
+    return not has_services and (rule.http is None or rule.action in ("Deny", "Log"))
 
 
 def _compile(rule: Rule, namespace: str, sets: dict[SetId, SetSpec]) -> CompiledRule:
@@ -118,7 +131,7 @@ def _side(
 
 
 def _nets(texts: Sequence[str]) -> tuple[Cidr, ...]:
-    return tuple(parse_cidr(text) for text in texts)
+    return tuple(dict.fromkeys(parse_cidr(text, strict=False) for text in texts))
 
 
 def _split(ports: Sequence[Port]) -> tuple[tuple[PortRange, ...], tuple[str, ...]]:

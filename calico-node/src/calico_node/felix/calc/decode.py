@@ -1,0 +1,270 @@
+"""Stored bytes → what the calculation needs of them. What cannot be read never widens access.
+
+* An endpoint that cannot be read is treated as absent; so is an address of a network set.
+* A rule that cannot be read denies everything in its place.
+* A policy whose selector cannot be read denies, in its types, everything in its namespace (a global
+  one: everything). One that cannot be read at all does so before all tiers.
+* A profile of which only rules cannot be read keeps its labels; else it denies and lends none.
+
+Endpoints are decoded by structs of a few fields: there may be a hundred thousand of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
+
+import msgspec
+
+from calico_node.felix.calc.active import Definition, denying
+from calico_node.felix.calc.ipsets import NamedPort, Owner
+from calico_node.felix.calc.policies import UNREADABLE_TIER, PolicyPlace, TierPlace
+from calico_node.felix.calc.rules import compile_rules
+from libcalico.errors import SelectorSyntaxError, ValidationError
+from libcalico.net.addresses import Cidr, parse_cidr
+from libcalico.net.ports import protocol_number
+from libcalico.resources import codec, rewrite
+from libcalico.resources.model import ResourceId
+from libcalico.resources.names import DEFAULT_TIER, NAMESPACE_LABEL
+from libcalico.resources.networksets import GlobalNetworkSet, NetworkSet
+from libcalico.resources.policy import GlobalNetworkPolicy, NetworkPolicy, PolicyType, Rule, Tier
+from libcalico.resources.profiles import Profile
+from libcalico.selector import parse
+
+_T = TypeVar("_T")
+_BOTH: Final[frozenset[PolicyType]] = frozenset({"Ingress", "Egress"})
+_DENY: Final = {"action": "Deny"}
+
+
+class Reading(NamedTuple, Generic[_T]):
+    """What was made of stored bytes; ``problem`` is empty if all of them could be read."""
+
+    value: _T
+    problem: str = ""
+
+
+class Endpoint(NamedTuple):
+    """A workload endpoint, as far as it is needed."""
+
+    node: str
+    interface: str
+    mac: str
+    labels: dict[str, str]
+    profiles: tuple[str, ...]
+    owner: Owner
+    allowed_sources: tuple[Cidr, ...]
+
+
+class LabelledOwner(NamedTuple):
+    """A network set, with its labels and the profiles that it inherits from."""
+
+    owner: Owner
+    labels: dict[str, str]
+    parents: tuple[str, ...] = ()
+
+
+class PolicyReading(NamedTuple):
+    """Where a policy stands, and what it says."""
+
+    place: PolicyPlace
+    definition: Definition
+
+
+class ProfileReading(NamedTuple):
+    """What a profile says, and the labels that it lends."""
+
+    definition: Definition
+    labels: dict[str, str]
+
+
+class _Metadata(msgspec.Struct):
+    labels: dict[str, str] | None = None
+
+
+class _Port(msgspec.Struct):
+    name: str = ""
+    protocol: int | str = ""
+    port: int = 0
+
+
+class _EndpointSpec(msgspec.Struct, rename="camel"):
+    node: str = ""
+    interface_name: str = ""
+    mac: str = ""
+    ip_networks: list[str] | None = msgspec.field(default=None, name="ipNetworks")
+    profiles: list[str] | None = None
+    ports: list[_Port] | None = None
+    allow_spoofed_source_prefixes: list[str] | None = None
+
+
+class _Endpoint(msgspec.Struct):
+    metadata: _Metadata = msgspec.field(default_factory=_Metadata)
+    spec: _EndpointSpec = msgspec.field(default_factory=_EndpointSpec)
+
+
+_endpoint_decoder: Final = msgspec.json.Decoder(_Endpoint)
+
+
+def endpoint(value: bytes) -> Reading[Endpoint | None]:
+    """Read a WorkloadEndpoint; None if it cannot be used, or has no addresses."""
+    try:
+        stored = _endpoint_decoder.decode(value)
+        spec = stored.spec
+        if not spec.ip_networks:
+            return Reading(None)
+        addresses = tuple(dict.fromkeys(_address(text) for text in spec.ip_networks))
+        ports = tuple(
+            NamedPort(p.name, protocol_number(p.protocol), p.port) for p in spec.ports or ()
+        )
+        sources = tuple(
+            parse_cidr(text, strict=False) for text in spec.allow_spoofed_source_prefixes or ()
+        )
+    except (msgspec.MsgspecError, UnicodeDecodeError, ValidationError) as error:
+        return Reading(None, f"{error}; it is treated as absent")
+    return Reading(
+        Endpoint(
+            spec.node,
+            spec.interface_name,
+            spec.mac,
+            stored.metadata.labels or {},
+            tuple(spec.profiles or ()),
+            Owner(addresses, ports),
+            sources,
+        )
+    )
+
+
+def _address(text: str) -> Cidr:
+    cidr = parse_cidr(text, strict=False)
+    if not cidr.is_address:
+        raise ValidationError(f"spec.ipNetworks: {text!r} is more than one address")
+    return cidr
+
+
+def network_set(which: ResourceId, value: bytes) -> Reading[LabelledOwner | None]:
+    """Read a NetworkSet or GlobalNetworkSet; addresses that cannot be read are left out."""
+    try:
+        stored = cast(
+            NetworkSet | GlobalNetworkSet,
+            codec.decode(value, kind=which.kind, keep_unknown=False),
+        )
+    except ValidationError as error:
+        return Reading(None, f"{error}; it is treated as absent")
+    nets: dict[Cidr, None] = {}
+    problems = []
+    for number, text in enumerate(stored.spec.nets):
+        try:
+            nets[parse_cidr(text, strict=False)] = None
+        except ValidationError as error:
+            problems.append(f"spec.nets[{number}]: {error}; it is left out")
+    labels = dict(stored.metadata.labels)
+    parents: tuple[str, ...] = ()
+    if which.namespace:
+        labels[NAMESPACE_LABEL] = which.namespace
+        parents = (f"kns.{which.namespace}",)
+    return Reading(LabelledOwner(Owner(tuple(nets)), labels, parents), "; ".join(problems))
+
+
+def tier(value: bytes) -> Reading[TierPlace | None]:
+    """Read a Tier; one that cannot be read is treated as missing: last, and denying at its end."""
+    try:
+        stored = cast(Tier, codec.decode(value, kind="Tier", keep_unknown=False))
+    except ValidationError as error:
+        return Reading(None, f"{error}; it is treated as missing: last, and denying at its end")
+    order = inf if stored.spec.order is None else stored.spec.order
+    return Reading(TierPlace(order, stored.spec.default_action or "Deny"))
+
+
+def profile(value: bytes) -> Reading[ProfileReading]:
+    """Read a Profile."""
+    try:
+        stored, problems = _readable(value, "Profile", _profile_head)
+    except ValidationError as error:
+        return Reading(ProfileReading(denying(""), {}), f"{error}; the profile denies everything")
+    spec = cast(Profile, stored).spec
+    definition, more = _definition("", "", spec.ingress, spec.egress)
+    return Reading(ProfileReading(definition, spec.labels_to_apply), "; ".join(problems + more))
+
+
+def policy(which: ResourceId, value: bytes) -> Reading[PolicyReading | None]:
+    """Read a NetworkPolicy or GlobalNetworkPolicy; None if it is for host endpoints only."""
+    try:
+        decoded, problems = _readable(value, which.kind, _policy_head)
+    except ValidationError as error:
+        place = PolicyPlace(UNREADABLE_TIER, -inf, _BOTH, parse(_everything(which)))
+        problem = f"{error}; the policy denies everything that it may select"
+        return Reading(PolicyReading(place, denying(UNREADABLE_TIER)), problem)
+    stored = cast(NetworkPolicy | GlobalNetworkPolicy, decoded)
+    if isinstance(stored, GlobalNetworkPolicy) and (
+        stored.spec.do_not_track or stored.spec.pre_dnat
+    ):
+        return Reading(None, "; ".join(problems))
+    spec = stored.spec
+    tier_name = spec.tier or DEFAULT_TIER
+    definition, more = _definition(tier_name, which.namespace, spec.ingress, spec.egress)
+    problems += more
+    named = stored.with_(metadata=stored.metadata.with_(namespace=which.namespace))
+    try:
+        selector = parse(rewrite.policy_selector(named))
+    except SelectorSyntaxError as error:
+        problems.append(f"{error}; the policy denies everything that it may select")
+        selector, definition = parse(_everything(which)), denying(tier_name)
+    order = inf if spec.order is None else spec.order
+    place = PolicyPlace(tier_name, order, rewrite.effective_types(stored), selector)
+    return Reading(PolicyReading(place, definition), "; ".join(problems))
+
+
+def _everything(which: ResourceId) -> str:
+    """Return the selector of all that a policy may select at most."""
+    return f"{NAMESPACE_LABEL} == '{which.namespace}'" if which.namespace else "all()"
+
+
+def _definition(
+    tier_name: str, namespace: str, ingress: list[Rule], egress: list[Rule]
+) -> tuple[Definition, list[str]]:
+    into = compile_rules(ingress, namespace, "spec.ingress")
+    out_of = compile_rules(egress, namespace, "spec.egress")
+    return Definition(tier_name, into, out_of), into.problems + out_of.problems
+
+
+def _policy_head(spec: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in spec.items() if k not in ("ingress", "egress", "performanceHints")}
+
+
+def _profile_head(spec: dict[str, Any]) -> dict[str, Any]:
+    return {"labelsToApply": spec.get("labelsToApply", {})}
+
+
+def _readable(
+    value: bytes, kind: str, head: Callable[[dict[str, Any]], dict[str, Any]]
+) -> tuple[object, list[str]]:
+    """Decode a resource with rules; each rule that cannot be decoded is replaced by a deny.
+
+    Args:
+        head: what of the spec must be readable beside the rules.
+
+    Raises:
+        ValidationError: the rest cannot be read either.
+    """
+    try:
+        return codec.decode(value, kind=kind, keep_unknown=False), []
+    except ValidationError as error:
+        whole = error
+    try:
+        spec = msgspec.json.decode(value, type=dict[str, Any])["spec"]
+        kept, problems = head(spec), []
+    except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, AttributeError, RecursionError):
+        raise whole from None
+    for name in ("ingress", "egress"):
+        rules = spec.get(name) or []
+        if not isinstance(rules, list):
+            raise whole
+        kept[name] = [_DENY] * len(rules)
+        for number, rule in enumerate(rules):
+            try:
+                codec.decode({"spec": {name: [rule]}}, kind=kind, keep_unknown=False)
+                kept[name][number] = rule
+            except ValidationError as error:
+                problems.append(f"{error} (rule {number}); the rule denies everything")
+    return codec.decode({"spec": kept}, kind=kind, keep_unknown=False), problems

@@ -1,0 +1,1 @@
+"""Test code for the calculation: a dataplane in plain Python, random datastores, a naive calculation."""

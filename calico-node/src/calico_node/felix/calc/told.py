@@ -1,0 +1,44 @@
+"""What the dataplane knows, and what it must be told."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+class Told(Generic[_K, _V]):
+    """Name → value, and what differs from what was last told."""
+
+    def __init__(self) -> None:
+        self._now: dict[_K, _V] = {}
+        self._told: dict[_K, _V] = {}
+        self._dirty: dict[_K, None] = {}
+
+    def __bool__(self) -> bool:
+        """Return whether anything has a value now."""
+        return bool(self._now)
+
+    def put(self, name: _K, value: _V | None) -> None:
+        """The value is now this, or, None, there is none."""
+        if value is None:
+            self._now.pop(name, None)
+        else:
+            self._now[name] = value
+        self._dirty[name] = None
+
+    def take(self) -> dict[_K, _V | None]:
+        """Return what differs since the last call; None: gone."""
+        changes: dict[_K, _V | None] = {}
+        for name in self._dirty:
+            now = self._now.get(name)
+            if now == self._told.get(name):
+                continue
+            changes[name] = now
+            if now is None:
+                del self._told[name]
+            else:
+                self._told[name] = now
+        self._dirty.clear()
+        return changes
