@@ -41,18 +41,26 @@ def _protocol(rule: Rule, packet: Packet) -> bool:
 
 
 def _icmp(icmp: ICMPFields | None, not_icmp: ICMPFields | None, packet: Packet) -> bool:
-    """A rule that looks at ICMP fields, even to exclude some, only matches ICMP packets."""
-    if icmp is None and not_icmp is None:
+    """A rule that looks at ICMP fields, even to exclude some, only matches ICMP packets.
+
+    Without a type there is nothing to look at, as if the field were not there.
+    """
+    wanted, unwanted = _criteria(icmp), _criteria(not_icmp)
+    if wanted is None and unwanted is None:
         return True
     if packet.protocol != _ICMP[packet.version]:
         return False
-    return (icmp is None or _is_icmp(icmp, packet)) and not (
-        not_icmp is not None and _is_icmp(not_icmp, packet)
+    return (wanted is None or _is_icmp(wanted, packet)) and not (
+        unwanted is not None and _is_icmp(unwanted, packet)
     )
 
 
+def _criteria(fields: ICMPFields | None) -> ICMPFields | None:
+    return None if fields is None or fields.type is None else fields
+
+
 def _is_icmp(fields: ICMPFields, packet: Packet) -> bool:
-    return fields.type in (None, packet.icmp_type) and fields.code in (None, packet.icmp_code)
+    return fields.type == packet.icmp_type and fields.code in (None, packet.icmp_code)
 
 
 def _side(

@@ -148,6 +148,8 @@ MATCHES = [
     ({"ipVersion": 4}, True),
     ({"ipVersion": 6}, False),
     ({"protocol": "ICMP", "icmp": {"type": 8}}, False),
+    ({"protocol": "TCP", "notICMP": {}}, True),
+    ({"protocol": "TCP", "notICMP": {"type": 8}}, False),
     ({"source": {"nets": ["10.0.0.0/24"]}}, True),
     ({"source": {"nets": ["10.0.1.0/24"]}}, False),
     ({"source": {"notNets": ["10.0.0.0/24"]}}, False),

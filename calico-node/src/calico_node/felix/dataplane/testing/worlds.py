@@ -1,0 +1,326 @@
+"""Random worlds: endpoints, network sets, tiers, policies and profiles, made for a few addresses and ports.
+
+Everything is drawn from one seeded generator, so that a seed names a world. Objects are valid, as the
+clients of the store would have them, and small, so that packets decide about allow and deny alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from random import Random
+from typing import Any, Final, Literal, TypeVar
+
+from libcalico.net.addresses import Cidr, parse_cidr
+from libcalico.policy import Packet
+from libcalico.resources.endpoints import EndpointPort
+from libcalico.resources.model import Resource, ResourceId, id_of
+from libcalico.resources.policy import EntityRule, ICMPFields, Rule, ServiceAccountMatch
+from libcalico.resources.validate import problems_with
+from libcalico.testing import builders as a
+
+T = TypeVar("T")
+
+HOST: Final = "node-1"
+#: Interfaces of this host's workloads, each with its addresses.
+LOCAL: Final = {
+    f"cali{n}": (f"10.65.0.{n}/32", f"fd65::{n}/128", *(("10.65.9.9/32",) if n == 1 else ()))
+    for n in range(1, 6)
+}
+#: Where everybody else is.
+OUTSIDE: Final = "uplink"
+#: Addresses of workloads of other hosts; the first two have two owners.
+REMOTE: Final = [(f"10.65.1.{n}/32", f"fd65::1:{n}/128") for n in (1, 1, 2, 3, 4)]
+STRANGERS: Final = (
+    "172.16.0.1",
+    "172.16.7.9",
+    "198.51.100.5",
+    "fd99::1",
+    "fd99:7::9",
+    "2001:db8::5",
+)
+_NETS: Final = {
+    4: (
+        "10.65.0.0/16",
+        "10.65.0.2/31",
+        "10.65.0.1/32",
+        "10.65.1.0/30",
+        "172.16.0.0/12",
+        "172.16.7.0/24",
+        "198.51.100.5/32",
+        "128.0.0.0/1",
+        "0.0.0.0/0",
+    ),
+    6: (
+        "fd65::/64",
+        "fd65::2/127",
+        "fd65::1/128",
+        "fd65::1:0/112",
+        "fd99::/16",
+        "fd99:7::/32",
+        "2001:db8::5/128",
+        "8000::/1",
+        "::/0",
+    ),
+}
+#: Low ports are those of servers; rules may look at high ones as source ports.
+PORTS: Final = (53, 80, 81, 443, 8080)
+SOURCE_PORTS: Final = (20000, 30001)
+_RANGES: Final = ("80:443", "1:79", "444:65535", "20000:29999", "30000:65535", "0:65535")
+_ICMP: Final = {
+    4: ((8, 0), (8, 7), (13, 0), (3, 1), (0, 0), (11, 0)),
+    6: ((128, 0), (128, 7), (1, 3), (129, 0), (135, 0)),
+}
+_OTHER_PROTOCOLS: Final = (50, 89, 99)
+_NOT_PROTOCOLS: Final[tuple[int | str, ...]] = ("UDP", "ICMP", 58, 89)
+_NAMESPACES: Final = ("default", "blue")
+_VALUES: Final = {"app": ("web", "api", "db"), "role": ("client", "server"), "zone": ("a", "b")}
+_PROFILES: Final = ("open", "rules", "labels", "kns.default", "kns.blue", "ghost")
+_TIERS: Final = ("first", "second", "last", "ghost")
+
+
+class WorldMaker:
+    """Makes objects by name, and packets between their addresses.
+
+    Args:
+        seed: equal seeds, equal worlds.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._random = Random(seed)
+        self._slots: dict[str, Callable[[], Resource | None]] = {
+            **{interface: partial(self._local, interface) for interface in LOCAL},
+            **{f"remote{n}": partial(self._remote, n) for n in range(len(REMOTE))},
+            **{f"set{n}": partial(self._network_set, n) for n in range(4)},
+            **{f"policy{n}": partial(self._policy, n) for n in range(9)},
+            **{profile: partial(self._profile, profile) for profile in _PROFILES[:-1]},
+            **{tier: partial(self._tier, tier) for tier in _TIERS[:-1]},
+        }
+        self._filled: dict[str, Resource] = {}
+
+    @property
+    def resources(self) -> dict[ResourceId, Resource]:
+        """The world as it is."""
+        return {id_of(resource): resource for resource in self._filled.values()}
+
+    def change(self, share: float) -> None:
+        """Make a share of the objects anew; some vanish."""
+        for slot, make in self._slots.items():
+            if self._random.random() < share:
+                made = make()
+                if made is None:
+                    self._filled.pop(slot, None)
+                else:
+                    self._filled[slot] = made
+
+    def packet(self) -> Packet:
+        """Return a packet that comes from or goes to a workload of this host."""
+        version: Literal[4, 6] = self._random.choice((4, 6))
+        local = [parse_cidr(net) for nets in LOCAL.values() for net in nets]
+        others = [parse_cidr(net) for nets in REMOTE for net in nets]
+        others += [parse_cidr(address) for address in STRANGERS]
+        here = self._pick([net for net in local if net.version == version])
+        there = self._pick(
+            [n for n in local + others if n.version == version and place(n) != place(here)]
+        )
+        ends = (here, there) if self._maybe(0.6) else (there, here)
+        return self._packet(*ends)
+
+    def _packet(self, source: Cidr, destination: Cidr) -> Packet:
+        icmp = {4: 1, 6: 58}[source.version]
+        protocol = self._pick([6, 6, 6, 17, 17, icmp, icmp, 132, self._pick(_OTHER_PROTOCOLS)])
+        fields: dict[str, Any] = {}
+        if protocol == icmp:
+            kind, code = self._pick(_ICMP[source.version])
+            fields = {"icmp_type": kind, "icmp_code": code}
+        elif protocol in (6, 17, 132):
+            fresh = self._random.randrange(10000, 60000)
+            source_port = self._pick(SOURCE_PORTS) if self._maybe(0.3) else fresh
+            fields = {"source_port": source_port, "destination_port": self._pick(PORTS)}
+        if protocol not in (6, 17, icmp) and _is_answer(source, destination, protocol):
+            source, destination = destination, source
+        return Packet(source=source, destination=destination, protocol=protocol, **fields)
+
+    # Objects
+
+    def _local(self, interface: str) -> Resource | None:
+        if self._maybe(0.1):
+            return None
+        return self._endpoint(interface, HOST, list(LOCAL[interface]), interface)
+
+    def _remote(self, number: int) -> Resource | None:
+        if self._maybe(0.2):
+            return None
+        return self._endpoint(f"remote{number}", "node-2", list(REMOTE[number]), "cali9")
+
+    def _endpoint(self, container: str, node: str, nets: list[str], interface: str) -> Resource:
+        kinds: list[tuple[str, str]] = [
+            ("http", "TCP"),
+            ("dns", "UDP"),
+            ("both", "TCP"),
+            ("both", "UDP"),
+        ]
+        ports = [
+            EndpointPort(name=name, protocol=protocol, port=self._pick((*PORTS, *SOURCE_PORTS)))
+            for name, protocol in kinds
+            if self._maybe(0.6)
+        ]
+        return a.an_endpoint(
+            namespace=self._pick(_NAMESPACES),
+            node=node,
+            container_id=container,
+            interface_name=interface,
+            ip_networks=nets,
+            labels=self._labels(),
+            profiles=self._random.sample(_PROFILES, self._random.randrange(3)),
+            ports=ports,
+        )
+
+    def _network_set(self, number: int) -> Resource | None:
+        nets = self._random.sample((*_NETS[4], *_NETS[6]), self._random.randrange(4))
+        if self._maybe(0.2):
+            return None
+        if number % 2:
+            return a.a_global_network_set(name=f"s{number}", nets=nets, labels=self._labels())
+        namespace = self._pick(_NAMESPACES)
+        return a.a_network_set(
+            name=f"s{number}", namespace=namespace, nets=nets, labels=self._labels()
+        )
+
+    def _tier(self, name: str) -> Resource | None:
+        if self._maybe(0.15):
+            return None
+        order = None if self._maybe(0.2) else float(self._random.randrange(4))
+        return a.a_tier(name=name, order=order, default_action=self._pick(("Deny", "Pass")))
+
+    def _profile(self, name: str) -> Resource | None:
+        if self._maybe(0.1):
+            return None
+        rules = [self._rule(""), self._rule("")] if name != "open" else [a.a_rule()]
+        prefix = "pcns." if name.startswith("kns.") else ""
+        labels = {f"{prefix}{key}": value for key, value in self._labels().items()}
+        return a.a_profile(name=name, labels_to_apply=labels, ingress=rules, egress=rules[::-1])
+
+    def _policy(self, number: int) -> Resource | None:
+        if self._maybe(0.2):
+            return None
+        namespace = self._pick(("", *_NAMESPACES))
+        fields: dict[str, Any] = {
+            "name": f"p{self._random.randrange(3)}-{number}",
+            "tier": self._pick((*_TIERS, "default", "default")),
+            "order": None if self._maybe(0.2) else float(self._random.randrange(3)),
+            "selector": self._selector(),
+            "types": self._pick((["Ingress"], ["Egress"], ["Ingress", "Egress"])),
+            "ingress": [self._rule(namespace) for _ in range(self._random.randrange(4))],
+            "egress": [self._rule(namespace) for _ in range(self._random.randrange(4))],
+        }
+        if namespace:
+            return a.a_policy(namespace=namespace, **fields)
+        spaces = self._selector() if self._maybe(0.2) else ""
+        return a.a_global_policy(namespace_selector=spaces, **fields)
+
+    # Rules
+
+    def _rule(self, namespace: str) -> Rule:
+        """Return a rule that validation takes."""
+        while True:
+            rule = self._any_rule()
+            policy = a.a_policy(namespace=namespace or "default", ingress=[rule], egress=[rule])
+            if not problems_with(policy):
+                return rule
+
+    def _any_rule(self) -> Rule:
+        protocol = self._pick(
+            (None, None, "TCP", "TCP", "UDP", "ICMP", "ICMPv6", 6, "SCTP", 50, 58)
+        )
+        version: Literal[4, 6] = self._pick((4, 6))
+        has_ports = protocol in (None, "TCP", "UDP", "SCTP", 6)
+        return Rule(
+            action=self._pick(("Allow", "Allow", "Allow", "Deny", "Deny", "Pass", "Log")),
+            ip_version=version if self._maybe(0.15) else None,
+            protocol=protocol,
+            not_protocol=self._pick(_NOT_PROTOCOLS) if self._maybe(0.15) else None,
+            icmp=self._icmp(version) if protocol in ("ICMP", "ICMPv6", 58) else None,
+            not_icmp=self._icmp(version) if self._maybe(0.15) else None,
+            source=self._side(
+                version, is_named_only=protocol is None, has_ports=has_ports and self._maybe(0.2)
+            ),
+            destination=self._side(
+                version, is_named_only=protocol is None, has_ports=has_ports and self._maybe(0.5)
+            ),
+        )
+
+    def _icmp(self, version: int) -> ICMPFields | None:
+        kind, code = self._pick(_ICMP[version])
+        whole = ICMPFields(type=kind, code=code)
+        return self._pick((None, ICMPFields(), ICMPFields(type=kind), whole, whole))
+
+    def _side(self, version: int, *, is_named_only: bool, has_ports: bool) -> EntityRule:
+        names: tuple[int | str, ...] = ("http", "dns", "both", "nobody")
+        ports = names if is_named_only else (*names[:2], *PORTS, *SOURCE_PORTS, *_RANGES)
+        nets = _NETS[version]
+        accounts = ServiceAccountMatch(selector=self._selector()) if self._maybe(0.03) else None
+        return EntityRule(
+            nets=self._some(nets, 0.2, 3),
+            not_nets=self._some(nets, 0.1, 2),
+            selector=self._selector() if self._maybe(0.3) else "",
+            not_selector=self._selector() if self._maybe(0.12) else "",
+            namespace_selector=self._pick(("global()", "all()", "has(app)", "zone == 'a'"))
+            if self._maybe(0.1)
+            else "",
+            ports=self._some(ports, 0.8, 3) if has_ports else [],
+            not_ports=self._some(ports, 0.3, 2) if has_ports else [],
+            service_accounts=accounts,
+        )
+
+    def _some(self, choices: Sequence[T], chance: float, most: int) -> list[T]:
+        if not self._maybe(chance):
+            return []
+        return self._random.sample(choices, self._random.randrange(1, most + 1))
+
+    # Labels
+
+    def _labels(self) -> dict[str, str]:
+        return {key: self._pick(values) for key, values in _VALUES.items() if self._maybe(0.6)}
+
+    def _selector(self, depth: int = 1) -> str:
+        key = self._pick(tuple(_VALUES))
+        value = self._pick(_VALUES[key])
+        if depth and self._maybe(0.3):
+            joint = self._pick(("&&", "||"))
+            return f"({self._selector(depth - 1)}) {joint} !({self._selector(depth - 1)})"
+        return self._pick(
+            (
+                "all()",
+                f"has({key})",
+                f"!has({key})",
+                f"{key} == '{value}'",
+                f"{key} != '{value}'",
+                f"{key} in {{'{value}', 'web'}}",
+                f"{key} not in {{'{value}'}}",
+                f"{key} contains '{value[:1]}'",
+            )
+        )
+
+    def _pick(self, choices: Sequence[T]) -> T:
+        return self._random.choice(choices)
+
+    def _maybe(self, chance: float) -> bool:
+        return self._random.random() < chance
+
+
+def _is_answer(source: Cidr, destination: Cidr, protocol: int) -> bool:
+    """Whether packets of a protocol go the other way between two addresses.
+
+    Connection tracking knows no ports of these protocols: a packet the other way would be an answer.
+    """
+    is_up = source.value < destination.value
+    return is_up == bool((source.value + destination.value + protocol) % 2)
+
+
+def place(address: Cidr) -> str:
+    """Return the interface behind which an address is."""
+    return _PLACES.get(address, OUTSIDE)
+
+
+_PLACES: Final = {parse_cidr(net): interface for interface, nets in LOCAL.items() for net in nets}

@@ -1,0 +1,177 @@
+"""A host with workloads behind veths and a wire to the outside: frames go in, and are caught at the far end.
+
+Nothing waits for silence. All frames are sent from one processor, where the kernel handles them in the
+order of their arrival, so once the host has answered an ARP request that was sent after them, each has
+been delivered or dropped.
+"""
+
+import os
+import re
+import select
+import socket
+from contextlib import ExitStack, contextmanager, suppress
+
+import pytest
+
+from calico_node.felix.dataplane.host import Host
+from calico_node.felix.dataplane.router import RouteSettings
+from calico_node.felix.dataplane.testing import frames, worlds
+from calico_node.felix.program.settings import RuleSettings
+from calico_test.netns import NetNs
+from libcalico.net.addresses import parse_cidr
+
+HOST_MAC = bytes.fromhex("02ee00000000")
+HOST_ADDRESS = parse_cidr("10.255.0.1")
+ALL_PROTOCOLS = 3
+MUTE = (
+    "table inet mute {\nchain c {\ntype filter hook prerouting priority -400\npolicy drop\n}\n}\n"
+)
+DEADLINE_S = 10.0
+# What policy says about packets that connection tracking calls invalid, and about tunnels, is to be seen too.
+RULES = RuleSettings(
+    drop_invalid=False, allow_ipip_from_workloads=True, allow_vxlan_from_workloads=True
+)
+
+
+class Port:
+    """One end of a veth, in a namespace of its own, that answers nothing by itself."""
+
+    def __init__(self, stack, host, number, name, addresses):
+        self.name = name
+        self.mac = bytes.fromhex("02aa000000") + bytes([number])
+        self._sender = next(cidr for cidr in addresses if cidr.version == 4)
+        inside = stack.enter_context(NetNs())
+        inside.run(["nft", "-f", "-"], stdin=MUTE)
+        host.run(
+            ["ip", "-batch", "-"],
+            stdin=f"""
+            link add {name} address {HOST_MAC.hex(":")} type veth peer name eth0 netns {inside.name}
+            link set {name} up
+            """,
+        )
+        inside.run(["ip", "link", "set", "eth0", "address", self.mac.hex(":"), "up"])
+        self._socket = stack.enter_context(inside.call(self._open))
+        self._socket.setblocking(False)
+        self._caught = set()
+
+    @staticmethod
+    def _open():
+        opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ALL_PROTOCOLS))
+        opened.bind(("eth0", ALL_PROTOCOLS))
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        return opened
+
+    def send(self, probes):
+        """Send probes, and return once the host is done with them."""
+        for probe in probes:
+            self._socket.send(frames.encode(probe, self.mac, HOST_MAC))
+        self._socket.send(frames.arp_request(self.mac, self._sender, HOST_ADDRESS))
+        while not self._read():
+            assert select.select([self._socket], [], [], DEADLINE_S)[0], "the host does not answer"
+
+    def catch(self):
+        """Return the tokens of the frames that arrived since the last call."""
+        self._read()
+        caught, self._caught = self._caught, set()
+        return caught
+
+    def _read(self):
+        """Take in what arrived; return whether an answer of the host was among it."""
+        is_answered = False
+        with suppress(BlockingIOError):
+            while True:
+                frame, (_, protocol, kind, *_) = self._socket.recvfrom(2048)
+                if kind == socket.PACKET_OUTGOING:
+                    continue
+                if protocol in frames.ETHERTYPE.values():
+                    self._caught.add(frames.token(frame))
+                is_answered |= protocol == frames.ARP and frame[:6] == self.mac
+        return is_answered
+
+
+class Wires:
+    """The host, and everything that is connected to it."""
+
+    def __init__(self, stack, status):
+        self._host = stack.enter_context(NetNs())
+        self._host.run(["ip", "address", "add", str(HOST_ADDRESS), "dev", "lo"])
+        ends = {name: [parse_cidr(net) for net in nets] for name, nets in worlds.LOCAL.items()}
+        ends[worlds.OUTSIDE] = [parse_cidr("192.0.2.2")]
+        self._ports = {
+            name: Port(stack, self._host, number, name, addresses)
+            for number, (name, addresses) in enumerate(ends.items(), start=1)
+        }
+        self._host.run(["ip", "-batch", "-"], stdin="\n".join(self._ways()))
+        self.felix = self._host.call(lambda: Host(RULES, RouteSettings(), status))
+        stack.callback(self.felix.close)
+        self._is_started = False
+
+    def _ways(self):
+        """Yield the commands that let the host reach everybody without asking for addresses."""
+        yield f"address add 192.0.2.1/24 dev {worlds.OUTSIDE}"
+        yield f"address add fd00:2::1/64 dev {worlds.OUTSIDE} nodad"
+        neighbours = {name: list(nets) for name, nets in worlds.LOCAL.items()}
+        neighbours[worlds.OUTSIDE] = ["192.0.2.2/32", "fd00:2::2/128"]
+        for name, nets in neighbours.items():
+            for net in nets:
+                mac = self._ports[name].mac.hex(":")
+                yield f"neigh replace {net.partition('/')[0]} lladdr {mac} nud permanent dev {name}"
+        yield "route add default via 192.0.2.2"
+        yield f"route add default via fd00:2::2 dev {worlds.OUTSIDE}"
+
+    def program(self, changes):
+        """Let Felix program changes."""
+        act = self.felix.apply if self._is_started else self.felix.start
+        self._is_started = True
+        self._host.call(lambda: act(changes))
+        assert self.felix.is_in_sync
+        assert not self.felix.enforcer.refused
+
+    def deliver(self, probes):
+        """Send probes from where they come from; return token → names of the ends where it arrived."""
+        by_port = {name: [] for name in self._ports}
+        for probe in probes:
+            by_port[worlds.place(probe.packet.source)].append(probe)
+        for name, some in by_port.items():
+            if some:
+                self._ports[name].send(some)
+        arrived = {probe.token: set() for probe in probes}
+        for name, port in self._ports.items():
+            for token in port.catch() & arrived.keys():
+                arrived[token].add(name)
+        return arrived
+
+    def explain(self, packet):
+        """Return the rules that a packet meets, as nft lists them."""
+        listed = self._host.run(["nft", "list", "table", "inet", "calico"]).stdout
+        blocks = dict(re.findall(r"^\t\w+ (\S+) (\{.*?^\t\})", listed, re.DOTALL | re.MULTILINE))
+        found, shown = [], {}
+        for version, kind, place in (
+            ("from", "fw", packet.source),
+            ("to", "tw", packet.destination),
+        ):
+            pattern = rf'"{worlds.place(place)}" : goto (cali-{kind}-\w+)'
+            found += re.findall(pattern, blocks[f"cali-{version}-wl"])
+        while found:
+            name = found.pop(0)
+            if name not in shown and name in blocks:
+                shown[name] = blocks[name]
+                found += re.findall(r"(?:jump |goto |@)(\S+)", blocks[name])
+        return "\n".join(f"{name} {block}" for name, block in shown.items())
+
+
+@contextmanager
+def _on_one_processor():
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+@pytest.fixture
+def wires(tmp_path):
+    with ExitStack() as stack:
+        stack.enter_context(_on_one_processor())
+        yield Wires(stack, tmp_path)

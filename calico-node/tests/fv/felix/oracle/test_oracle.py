@@ -1,0 +1,106 @@
+"""What the kernel does with real packets is what the reference evaluator says, world after world.
+
+Environment: CALICO_ORACLE_WORLDS, how many (60); CALICO_ORACLE_SEED, to see one run again.
+"""
+
+import itertools
+import os
+import random
+
+from calico_node.felix.calc.graph import Calculation
+from calico_node.felix.dataplane.testing import frames, worlds
+from libcalico.datastore import keys
+from libcalico.policy import Verdict, World, evaluate_endpoint
+from libcalico.resources import codec
+
+WORLDS = int(os.environ.get("CALICO_ORACLE_WORLDS", "60"))
+SEED = int(os.environ.get("CALICO_ORACLE_SEED") or random.randrange(1 << 32))
+PACKETS = 40
+
+
+class Follower:
+    """Felix's calculation, told what changes from world to world."""
+
+    def __init__(self):
+        self._calculation = Calculation(worlds.HOST)
+        self._known = {}
+
+    def follow(self, resources):
+        """Return what changed for the host since the last world."""
+        stored = {keys.path_of(which): codec.encode(r) for which, r in resources.items()}
+        for key in self._known.keys() - stored.keys():
+            self._calculation.on_update(key, None)
+        for key, value in stored.items():
+            if self._known.get(key) != value:
+                self._calculation.on_update(key, value)
+        self._known = stored
+        changes = self._calculation.flush()
+        assert not any(changes.problems.values()), changes.problems
+        return changes
+
+
+def decide(world, packet):
+    """The evaluator's verdict of this host, which decides about its own workloads only."""
+    steps = ()
+    for direction, address in (("egress", packet.source), ("ingress", packet.destination)):
+        endpoint = local_endpoint(world, address)
+        if endpoint is not None:
+            verdict = evaluate_endpoint(world, endpoint, direction, packet)
+            steps += verdict.steps
+            if not verdict.allowed:
+                return verdict
+        elif direction == "egress" and worlds.place(address) != worlds.OUTSIDE:
+            return Verdict(allowed=False)  # an interface that nobody has registered
+    return Verdict(allowed=True, steps=steps)
+
+
+def local_endpoint(world, address):
+    interface = worlds.place(address)
+    return next((e for e in world.endpoints_at(address) if interface in e.id.name), None)
+
+
+def destinations(world, packet, verdict):
+    """Where a packet is to arrive; what is for nobody here leaves by the default route."""
+    if not verdict.allowed:
+        return set()
+    is_local = local_endpoint(world, packet.destination) is not None
+    return {worlds.place(packet.destination) if is_local else worlds.OUTSIDE}
+
+
+def test_the_kernel_and_the_evaluator_agree_about_every_packet(wires):
+    print(f"CALICO_ORACLE_SEED={SEED}")  # noqa: T201 - shown when it fails
+    maker, follower, tokens = worlds.WorldMaker(SEED), Follower(), itertools.count(1)
+    seen = {True: 0, False: 0}
+    for number in range(WORLDS):
+        maker.change(1.0 if number % 10 == 0 else 0.25)
+        wires.program(follower.follow(maker.resources))
+        world = World.of(maker.resources.values())
+        probes = [
+            frames.Probe(maker.packet(), next(tokens).to_bytes(4, "little")) for _ in range(PACKETS)
+        ]
+        arrived = wires.deliver(probes)
+        for probe in probes:
+            verdict = decide(world, probe.packet)
+            seen[verdict.allowed] += 1
+            wanted = destinations(world, probe.packet, verdict)
+            if arrived[probe.token] != wanted:
+                raise AssertionError(difference(number, world, probe, verdict, arrived, wires))
+    assert min(seen.values()) > WORLDS * PACKETS // 20, f"the worlds are too much alike: {seen}"
+
+
+def difference(number, world, probe, verdict, arrived, wires):
+    packet, rules = probe.packet, wires.explain(probe.packet)
+    owners = [e for a in (packet.source, packet.destination) for e in world.endpoints_at(a)]
+    lines = [
+        f"world {number} of seed {SEED}",
+        f"packet: {packet}",
+        f"evaluator: {'allowed' if verdict.allowed else 'denied'}",
+        f"kernel: {arrived[probe.token] or 'dropped'}",
+        *map(str, verdict.steps),
+        *map(str, owners),
+        *(str(s) for s in world.net_sets),
+        *(codec.encode(p).decode() for p in world.policies if f"/{p.name} " in rules),
+        *(codec.encode(p).decode() for p in world.profiles.values() if f"-{p.name} " in rules),
+        rules,
+    ]
+    return "\n".join(lines)
