@@ -144,11 +144,14 @@ class IpamClient:
     def release_host_affinities(self, host: str, *, must_be_empty: bool = False) -> None:
         """Release all affinities of a host, and forget that IPAM knew it.
 
+        Blocks that name the host as owner without an affinity of it, which a crash of Go Calico
+        can leave, are released too.
+
         Raises:
             IpamError: a block is in use and ``must_be_empty`` is set; the others are released.
         """
         kept = []
-        for cidr in self._committer.run(lambda view: _affine_blocks(view, host)):
+        for cidr in self._committer.run(lambda view: release.blocks_of_host(view, host)):
             try:
                 self.release_affinity(host, str(cidr), must_be_empty=must_be_empty)
             except IpamError as error:
@@ -198,7 +201,3 @@ class IpamClient:
         except NotFoundError:
             return False
         return True
-
-
-def _affine_blocks(view: View, host: str) -> list[Cidr]:
-    return [*view.affine_blocks(host, 4), *view.affine_blocks(host, 6)]

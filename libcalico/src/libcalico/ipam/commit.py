@@ -188,19 +188,36 @@ class _Attempt:
 
 
 def _run_all(view: View, tickets: list[_Ticket[Any]]) -> int:
+    """Run operations one after the other until the transaction is full; return how many it holds.
+
+    Raises:
+        Unread: what any of them needs, so that one read serves all.
+    """
+    unread: list[Unread] = []
     for number, ticket in enumerate(tickets):
-        if view.size >= _MAX_WRITES and number:
-            return number
         mark = view.mark()
-        ticket.error, ticket.value = None, None
         try:
-            ticket.value = ticket.operation(view)
-        except CalicoError as error:
+            _run_one(view, ticket)
+        except Unread as one:
             view.rollback(mark)
-            if view.stale_reads:
-                raise Unread(view.stale_reads) from None
-            ticket.error = error
+            unread.append(one)
         if number and view.size > _MAX_WRITES:
             view.rollback(mark)
-            return number
+            tickets = tickets[:number]
+            break
+    if unread:
+        wanted = frozenset().union(*(one.keys for one in unread))
+        raise Unread(wanted, frozenset().union(*(one.prefixes for one in unread)))
     return len(tickets)
+
+
+def _run_one(view: View, ticket: _Ticket[Any]) -> None:
+    ticket.error, ticket.value = None, None
+    mark = view.mark()
+    try:
+        ticket.value = ticket.operation(view)
+    except CalicoError as error:
+        view.rollback(mark)
+        if view.stale_reads:
+            raise Unread(view.stale_reads) from None
+        ticket.error = error

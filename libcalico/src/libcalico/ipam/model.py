@@ -27,6 +27,13 @@ HOST_PREFIX = "host:"
 AffinityState = Literal["pending", "confirmed", "pendingDeletion"]
 CONFIRMED: AffinityState = "confirmed"
 DEFAULT_MAX_BLOCKS_PER_HOST = 20
+#: Fields that hold no floating-point numbers, which Go prints in its own way.
+_OUR_FIELDS = frozenset(
+    {
+        *("cidr", "affinity", "affinity_claim_time", "allocations", "unallocated", "attributes"),
+        *("sequenceNumber", "sequenceNumberForAllocation", "deleted", "state", "block"),
+    }
+)
 
 
 def host_owner(host: str) -> str:
@@ -61,12 +68,14 @@ class Attribute:
 
     def to_json(self) -> dict[str, Any]:
         """Return the element as stored; unset parts are left out."""
-        parts = {
-            "handle_id": self.handle_id,
-            "secondary": dict(sorted(self.secondary.items())),
-            "alternateOwnerAttrs": dict(sorted((self.alternate or {}).items())),
-        }
-        return {name: part for name, part in parts.items() if part} | dict(self.extra)
+        document: dict[str, Any] = {}
+        if self.handle_id:
+            document["handle_id"] = self.handle_id
+        if self.secondary:
+            document["secondary"] = dict(sorted(self.secondary.items()))
+        if self.alternate:
+            document["alternateOwnerAttrs"] = dict(sorted(self.alternate.items()))
+        return document | dict(self.extra)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,12 +247,12 @@ class Block:
             "attributes": None if attributes is None else [a.to_json() for a in attributes],
             "sequenceNumber": self.sequence,
             "sequenceNumberForAllocation": {
-                n: self.sequence_by_ordinal[int(n)]
-                for n in sorted(str(n) for n in self.sequence_by_ordinal)
+                str(n): self.sequence_by_ordinal[n]
+                for n in sorted(self.sequence_by_ordinal, key=str)
             },
             "deleted": self.deleted,
         }
-        return codec.encode_json(document | dict(self.extra))
+        return _encode(document | dict(self.extra))
 
 
 def _shared(
@@ -276,7 +285,7 @@ class Affinity:
 
     def encode(self) -> bytes:
         """Return the stored form."""
-        return codec.encode_json({"state": self.state, "deleted": self.deleted, **self.extra})
+        return _encode({"state": self.state, "deleted": self.deleted, **self.extra})
 
     @property
     def confirmed(self) -> bool:
@@ -307,7 +316,7 @@ class Handle:
 
     def encode(self) -> bytes:
         """Return the stored form."""
-        return codec.encode_json(
+        return _encode(
             {"block": dict(sorted(self.blocks.items())), "deleted": self.deleted, **self.extra}
         )
 
@@ -364,7 +373,7 @@ class IpamConfig:
             "kubeVirtVMAddressPersistence": self.vm_address_persistence,
         }
         kept = {name: value for name, value in document.items() if value}
-        return codec.encode_json(kept | dict(self.extra))
+        return _encode(kept | dict(self.extra))
 
     @property
     def block_limit(self) -> int:
@@ -388,6 +397,14 @@ class IpamConfig:
             problems.append("maxBlocksPerHost must not be negative")
         if problems:
             raise ValidationError(*problems)
+
+
+def _encode(document: dict[str, Any]) -> bytes:
+    """Return JSON as Go prints it. What needs no care (most of it) is spared the careful way."""
+    text = msgspec.json.encode(document)
+    if set(document) <= _OUR_FIELDS and not any(byte in text for byte in b"<>&\xe2"):
+        return text
+    return codec.encode_json(document)
 
 
 def _json_object(data: bytes, where: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ affinity not confirmed, block ours         block's sequence counted up, affinity
                                            release that was under way loses its swap
 affinity confirmed, no block               block created
 affinity in any state, block another's     affinity deleted
-block ours, no affinity                    affinity created, confirmed
+block ours, no affinity                    affinity created, confirmed, once no block is free
 ========================================== ===================================================
 
 The invariant: a host assigns automatically only from a block that names it as owner and to which it
@@ -62,10 +62,14 @@ def own(view: View, host: str, cidr: Cidr) -> Block | None:
 def take_over(view: View, host: str, block: Block) -> Block | None:
     """Take an empty block from another host, unless it was claimed a moment ago.
 
+    A block that is ours already, but to which we have no affinity, is taken in any case.
+
     Returns:
         The block as ours, or None if it cannot be taken.
     """
     owner = block.owner
+    if owner == host_owner(host):
+        return own(view, host, block.cidr)
     if not block.empty or (owner is not None and not owner.startswith(HOST_PREFIX)):
         return None
     if owner is not None and _age_s(block, view.now_ns) < TAKEOVER_AGE_S:

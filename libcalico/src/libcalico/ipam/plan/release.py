@@ -8,10 +8,17 @@ from dataclasses import dataclass
 
 from libcalico.datastore import keys
 from libcalico.errors import ConflictError, NotFoundError
-from libcalico.ipam.model import HOST_PREFIX, Attribute, Block, Handle
+from libcalico.ipam.model import HOST_PREFIX, Attribute, Block, Handle, host_owner
 from libcalico.ipam.plan import assign
 from libcalico.ipam.plan import pools as pools_plan
-from libcalico.ipam.plan.view import POOLS, View, block_key, handle_key
+from libcalico.ipam.plan.view import (
+    POOLS,
+    View,
+    affinities_prefix,
+    block_key,
+    blocks_prefix,
+    handle_key,
+)
 from libcalico.net.addresses import Cidr, parse_address, parse_cidr
 
 #: Blocks that one transaction frees; a release of more goes on with the next.
@@ -197,6 +204,21 @@ def affine_hosts(view: View, cidr: Cidr) -> list[tuple[str, Cidr]]:
         for block in assign.all_blocks(view, cidr.version)
         if cidr.contains(block.cidr) and block.owner and block.owner.startswith(HOST_PREFIX)
     ]
+
+
+def blocks_of_host(view: View, host: str) -> list[Cidr]:
+    """Return the blocks that a host has an affinity to, or that name it as their owner, in order."""
+    view.require(prefixes=[prefix for v in (4, 6) for prefix in _of_host(host, v)])
+    found: set[Cidr] = set()
+    for version in (4, 6):
+        found.update(view.affine_blocks(host, version))
+        blocks = assign.all_blocks(view, version)
+        found.update(block.cidr for block in blocks if block.owner == host_owner(host))
+    return sorted(found)
+
+
+def _of_host(host: str, version: int) -> tuple[str, str]:
+    return affinities_prefix(host, version), blocks_prefix(version)
 
 
 def forget_host(view: View, host: str) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, cast
 
 import msgspec
@@ -103,11 +104,13 @@ def affinities_prefix(host: str, version: int) -> str:
     return keys.affinity_prefix(host, cast(IpVersion, version))
 
 
+@lru_cache(maxsize=4096)
 def block_key(cidr: Cidr) -> str:
     """Return where a block is stored."""
     return keys.path_of(keys.BlockKey(str(cidr)))
 
 
+@lru_cache(maxsize=4096)
 def affinity_key(host: str, cidr: Cidr) -> str:
     """Return where a host's affinity to a block is stored."""
     return keys.path_of(keys.AffinityKey(host, str(cidr)))
@@ -115,7 +118,7 @@ def affinity_key(host: str, cidr: Cidr) -> str:
 
 def handle_key(handle_id: str) -> str:
     """Return where a handle is stored."""
-    return keys.path_of(keys.HandleKey(handle_id))
+    return keys.HANDLES + handle_id
 
 
 class View:
