@@ -71,6 +71,11 @@ class Calculation:
         self._profiles.define(DEFAULT_ALLOW_PROFILE, facts.allow_all())
         self._ready.put("", value=False)
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the datastore may be used: the ClusterInformation says so; without one it may not."""
+        return self._ready.get("") or False
+
     def on_update(self, key: str, value: bytes | None) -> None:
         """The datastore holds this value at this key, or, None, nothing."""
         match keys.parse(key):

@@ -20,6 +20,10 @@ class Told(Generic[_K, _V]):
         """Return whether anything has a value now."""
         return bool(self._now)
 
+    def get(self, name: _K) -> _V | None:
+        """Return the value as it is now, told or not."""
+        return self._now.get(name)
+
     def put(self, name: _K, value: _V | None) -> None:
         """The value is now this, or, None, there is none."""
         if value is None:

@@ -1,1 +1,1 @@
-"""Test code for the calculation: a dataplane in plain Python, random datastores, a naive calculation."""
+"""For tests of the calculation and what follows it: a dataplane in plain Python."""
