@@ -1,4 +1,7 @@
-"""What release scripts must know of this tree: which packages there are, and which a change touches.
+"""Releases the packages of this tree.
 
-:mod:`.packages` reads their metadata, :mod:`.changed` finds the affected ones.
+:mod:`.packages`, :mod:`.fragments` and :mod:`.versions` read the tree; :mod:`.plan` decides,
+:mod:`.render` writes texts;
+:mod:`.cut`, :mod:`.build`, :mod:`.verify` and :mod:`.publish` are the steps; :mod:`.changed` finds what a
+change touches.
 """

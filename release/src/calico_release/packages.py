@@ -22,12 +22,14 @@ class Package:
     Attributes:
         folder: name of its folder in the tree.
         needs: names of the distributions that it depends on, of this tree or not.
+        requirements: the same as written, with ranges.
     """
 
     folder: str
     name: str
     version: str
     needs: frozenset[str]
+    requirements: tuple[str, ...] = ()
 
 
 def read(root: Path) -> dict[str, Package]:
@@ -65,7 +67,8 @@ def parse(folder: str, text: str) -> Package:
         folder,
         _text(project, "name"),
         _text(project, "version"),
-        frozenset(_distribution(need) for need in needs),
+        frozenset(distribution(need) for need in needs),
+        tuple(needs),
     )
 
 
@@ -76,7 +79,12 @@ def _text(project: Mapping[str, object], field: str) -> str:
     return value
 
 
-def _distribution(requirement: object) -> str:
+def distribution(requirement: object) -> str:
+    """Return the normalised name of the distribution that a requirement asks for.
+
+    Raises:
+        MetadataError: it names none.
+    """
     match = _NAME.match(requirement) if isinstance(requirement, str) else None
     if match is None:
         raise MetadataError(f"project.dependencies: {requirement!r} names no distribution")
