@@ -138,7 +138,7 @@ class Workloads:
             interface.make(attachment, mac, cidrs, netns)
             remove = partial(interface.remove, attachment.host_interface)
             undo.callback(self._undo, "remove interface", remove)
-            self._store(endpoint)
+            self._store(endpoint, undo)
             undo.pop_all()
         return Attached(
             endpoint=endpoint.name,
@@ -164,26 +164,44 @@ class Workloads:
         if requests:
             self._undo("release addresses", lambda: self.ipam.release_ips(requests))
 
-    def _undo(self, what: str, action: Callable[[], object]) -> None:
-        """Undo one step; a failure is logged, because the error that made us undo is the one to raise."""
+    def _undo(self, what: str, action: Callable[[], object]) -> bool:
+        """Undo one step, and return whether that worked.
+
+        A failure is logged, because the error that made us undo is the one to raise.
+        """
         try:
             action()
         except CalicoError as error:
             _log.warning("undo failed step=%r error=%r", what, str(error))
+            return False
+        return True
 
-    def _store(self, endpoint: WorkloadEndpoint) -> None:
+    def _store(self, endpoint: WorkloadEndpoint, undo: ExitStack) -> None:
         """Create the endpoint, or bring an older one of the same workload up to date."""
         client = self.client.workloadendpoints
         try:
-            client.create(endpoint)
-        except AlreadyExistsError:
-            client.modify(
-                endpoint.name, lambda stored: plan.again(stored, endpoint), endpoint.namespace
-            )
-        except UnavailableError:
-            # The answer may be all that was lost.
-            self._undo("delete endpoint", lambda: client.delete(endpoint.name, endpoint.namespace))
+            try:
+                client.create(endpoint)
+            except AlreadyExistsError:
+                client.modify(
+                    endpoint.name, lambda stored: plan.again(stored, endpoint), endpoint.namespace
+                )
+        except UnavailableError:  # the answer may be all that was lost
+            if not self._undo("delete endpoint", lambda: self._withdraw(endpoint)):
+                self._undo(
+                    "remove interface", partial(interface.remove, endpoint.spec.interface_name)
+                )
+                # An endpoint that may be stored keeps its addresses, until it is detached.
+                undo.pop_all()
             raise
+
+    def _withdraw(self, endpoint: WorkloadEndpoint) -> None:
+        """Delete an endpoint that may have been stored a moment ago; not an older container's."""
+        client = self.client.workloadendpoints
+        with suppress(NotFoundError):
+            stored = client.get(endpoint.name, endpoint.namespace)
+            if stored.spec.container_id == endpoint.spec.container_id:
+                client.delete(endpoint.name, endpoint.namespace)
 
     def _wait(self, endpoint: WorkloadEndpoint, wait_s: float) -> bool | None:
         if wait_s <= 0:

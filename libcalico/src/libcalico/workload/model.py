@@ -69,6 +69,7 @@ class Attachment:
         mac: of the end inside; random if None.
         mtu: 0 is :data:`DEFAULT_MTU`.
         labels: of the endpoint.
+        annotations: of the endpoint; those that others wrote there stay.
         profiles: of the endpoint, in order.
         routes: destinations to route beside the default route.
         default_route: whether to make the default route although ``routes`` are given.
@@ -81,6 +82,7 @@ class Attachment:
     mac: bytes | None = None
     mtu: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
     profiles: Sequence[str] = ()
     ports: Sequence[EndpointPort] = ()
     routes: Sequence[Cidr] = ()

@@ -25,18 +25,23 @@ from libcalico.netlink.netns import open_netns
 from libcalico.workload import Workloads, status
 
 
-class FailsOnce:
-    """A store that fails at the ``after``-th access: odd ones before they take effect, even ones after."""
+class Fails:
+    """A store that fails at the ``after``-th access: odd ones before they take effect, even ones after.
 
-    def __init__(self, backend, after):
+    With ``for_good`` it fails at all that follow, too.
+    """
+
+    def __init__(self, backend, after, *, for_good=False):
         self._backend, self._after, self._count = backend, after, 0
+        self._for_good = for_good
 
     def __getattr__(self, name):
         access = getattr(self._backend, name)
 
         def call(*args, **kwargs):
             self._count += 1
-            if self._count == self._after and self._after % 2:
+            gone = self._for_good and self._count > self._after
+            if gone or (self._count == self._after and self._after % 2):
                 raise UnavailableError("lost before")
             result = access(*args, **kwargs)
             if self._count == self._after:
@@ -182,7 +187,7 @@ class TestFailuresLeaveNothing:
 
     def test_the_store_fails_at_any_moment(self, site, container, inside, attachment, wanted):
         for after in range(1, 12):
-            backend = FailsOnce(site.backend, after)
+            backend = Fails(site.backend, after)
             workloads = Workloads(Client(backend), IpamClient(backend), site.status_directory)
             one = attachment()
             try:
@@ -192,6 +197,28 @@ class TestFailuresLeaveNothing:
             else:
                 detach(site, one, handle="net.0123456789abcdef")
                 return
+        pytest.fail("it never succeeded")
+
+    def test_a_store_that_stays_away_keeps_addresses_of_what_may_be_stored(
+        self, site, container, inside, attachment, wanted
+    ):
+        for after in range(1, 12):
+            backend = Fails(site.backend, after, for_good=True)
+            workloads = Workloads(Client(backend), IpamClient(backend), site.status_directory)
+            one = attachment()
+            try:
+                site.call(lambda w=workloads, o=one: w.attach(o, wanted(), inside))
+            except UnavailableError:
+                assert set(site.links()) == {"lo"}
+            else:
+                return
+            for endpoint in site.client.workloadendpoints.list():
+                owned = site.ipam.ips_by_handle("net.0123456789abcdef")
+                assert [f"{ip}/{128 if ':' in ip else 32}" for ip in owned] == (
+                    endpoint.spec.ip_networks
+                )
+            detach(site, one, handle="net.0123456789abcdef")
+            assert site.is_clean(), f"after a failure at access {after}"
         pytest.fail("it never succeeded")
 
 
