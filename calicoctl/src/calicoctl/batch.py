@@ -1,6 +1,7 @@
 """Many resources, one outcome: the words that calicoctl ends a batch with.
 
-Source of the wording: calico-control-plane reference, section 6.3.
+Source of the wording: calico-control-plane reference, section 6.3; but where Go Calico speaks of "the
+first N" resources, whichever they were, only their number is told.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ class Outcome:
         past, one_kind = _PAST[self.verb], len(set(self.kinds)) == 1
         subject = f"'{self.kinds[0]}' resource" if one_kind else "resource"
         listed = f"[{', '.join(self.errors)}]"
+        failed = "Failed" if self.verb == "delete" else "failed"
         if self.succeeded:
             return f"Successfully {past} {self.done} {subject}(s)"
         if self.done:
@@ -52,5 +54,5 @@ class Outcome:
                 f"hit error(s): {listed}"
             )
         if len(self.kinds) == 1:
-            return f"Failed to {self.verb} {subject}: {listed}"
-        return f"Failed to {self.verb} any {subject}s: {listed}"
+            return f"{failed} to {self.verb} {subject}: {listed}"
+        return f"{failed} to {self.verb} any {subject}s: {listed}"

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ spec:
   etcdEndpoints: %s
 """
 PROGRAM = Path(sys.executable).with_name("calicoctl")
+DEADLINE_S = 60.0
 #: The driver tries for ten seconds.
 BOUND_S = 20.0
 
@@ -153,17 +155,11 @@ def test_wrong_credentials_are_one_line(ctl, make):
 def test_a_reader_that_goes_away_is_no_error_to_talk_about(ctl, make):
     nets = [f"10.{a}.{b}.0/24" for a in range(40) for b in range(250)]
     ctl.apply(make("GlobalNetworkSet", "big", {"nets": nets}))
-    process = subprocess.Popen(
-        ctl.command("get", "gnetsets", "-o", "yaml"),
-        env=ctl.environ,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    assert process.stdout.readline() == b"apiVersion: projectcalico.org/v3\n"
-    process.stdout.close()
-    assert process.stderr.read() == b""
-    process.stderr.close()
-    assert process.wait(timeout=BOUND_S) == 1
+    with running(ctl, "get", "gnetsets", "-o", "yaml") as process:
+        assert process.stdout.readline() == b"apiVersion: projectcalico.org/v3\n"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(timeout=BOUND_S) == 1
 
 
 def test_a_full_disk_is_one_line(ctl):
@@ -184,33 +180,42 @@ def test_ctrl_c_is_quiet(ctl, waits_for):
     arguments = ("get", "nodes") if waits_for == "datastore" else ("apply", "-f", "-")
     ctl.etcd.pause()
     try:
-        process = subprocess.Popen(
-            ctl.command(*arguments),
-            env=ctl.environ,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        wait_until_busy(process, waits_for)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=BOUND_S)
+        with running(ctl, *arguments) as process:
+            wait_until_busy(process, waits_for)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=BOUND_S)
     finally:
         ctl.etcd.resume()
     assert (process.returncode, out, err.strip()) == (130, b"", b"")
+
+
+@contextmanager
+def running(ctl, *arguments):
+    """Run it with pipes on all sides; it does not outlive the test."""
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(ctl.command(*arguments), env=ctl.environ, **pipes) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def wait_until_busy(process, waits_for):
     """Wait until it holds a connection, or reads its standard input."""
     deadline = time.monotonic() + BOUND_S
     while time.monotonic() < deadline:
-        if waits_for == "datastore":
-            files = Path(f"/proc/{process.pid}/fd").iterdir()
-            if any(os.readlink(file).startswith("socket:") for file in files):
-                return
-        elif Path(f"/proc/{process.pid}/syscall").read_text().startswith("0 0x0 "):
+        reads = Path(f"/proc/{process.pid}/syscall").read_text().startswith("0 0x0 ")
+        if reads if waits_for == "input" else has_socket(process.pid):
             return
         time.sleep(0.005)
     raise AssertionError("it did not come to wait")
+
+
+def has_socket(pid):
+    with suppress(FileNotFoundError):  # a file that was just closed
+        files = list(Path(f"/proc/{pid}/fd").iterdir())
+        return any(os.readlink(file).startswith("socket:") for file in files)
+    return False
 
 
 def test_without_arguments_it_explains_itself(ctl):
@@ -298,3 +303,20 @@ print(sorted({"grpc", "pyetcd", "libcalico.client"} & {*sys.modules}), file=sys.
         timeout=BOUND_S,
     )
     assert done.stderr == "[]\n"
+
+
+def test_the_commands_of_the_readme_work_as_pasted(ctl):
+    readme = Path(__file__).parents[2] / "README.md"
+    commands = readme.read_text().partition("## Use")[2].split("```")[1]
+    path = f"{PROGRAM.parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["/bin/sh", "-e", "-c", commands],
+        env={**ctl.environ, "PATH": path},
+        cwd=ctl.folder,
+        capture_output=True,
+        check=True,
+        text=True,
+        timeout=DEADLINE_S,
+    )
+    assert done.stderr == ""
+    assert done.stdout.endswith("Successfully deleted 1 'IPPool' resource(s)\n")

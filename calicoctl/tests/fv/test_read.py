@@ -228,13 +228,12 @@ def test_labels(filled):
 def test_the_demo_applies_and_what_get_prints_applies_again(ctl):
     assert ctl.ok("apply", "-f", str(DEMO)).startswith("Successfully applied ")
     before = ctl.etcd.get_prefix("")
-    for kind in ("ippools", "tiers", "gnp", "np", "globalnetworksets"):
+    for kind in ("ippools", "tiers", "gnp", "np", "globalnetworksets", "profiles"):
         where = ("-A",) if kind == "np" else ()
         for form in ("yaml", "json"):
             for export in ((), ("--export",)):
                 text = ctl.ok("get", kind, "-o", form, *where, *export)
                 ctl.ok("apply", "-f", "-", stdin=text)
-    ctl.ok("apply", "-f", "-", stdin=ctl.ok("get", "profile", "demo", "-o", "yaml"))
     ctl.ok("replace", "-f", str(DEMO))
     after = ctl.etcd.get_prefix("")
     assert after == before

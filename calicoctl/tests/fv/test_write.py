@@ -158,7 +158,7 @@ def test_create_refuses_what_exists_and_does_the_rest(ctl, make, pool):
     assert ctl.keys() == ["ippools/demo", "ippools/other"]
     code, _, err = ctl("create", "-f", "pools.yaml")
     assert code == 1
-    assert err.startswith("Failed to create any 'IPPool' resources: [resource already exists:")
+    assert err.startswith("failed to create any 'IPPool' resources: [resource already exists:")
     assert ctl.ok("create", "-f", "pools.yaml", "--skip-exists") == (
         "Successfully created 2 'IPPool' resource(s)\n"
     )
@@ -196,7 +196,7 @@ def test_replace_needs_what_exists(ctl, pool):
     code, out, err = ctl("replace", "-f", "pool.yaml")
     assert (code, out) == (1, "")
     assert err == (
-        "Failed to replace 'IPPool' resource: [resource does not exist: IPPool(demo) with error: <nil>]\n"
+        "failed to replace 'IPPool' resource: [resource does not exist: IPPool(demo) with error: <nil>]\n"
     )
     ctl.apply(pool)
     ctl.file("pool.yaml", {**pool, "spec": {**pool["spec"], "natOutgoing": True}})
@@ -460,11 +460,24 @@ def test_cluster_information_is_read_only(ctl, make, pool, arguments):
     assert ctl.text("clusterinformations", "default") == before
 
 
+def test_the_built_in_profile_stays_as_it_is(ctl, make):
+    allow = [{"action": "Allow"}]
+    profile = make("Profile", "projectcalico-default-allow", {"ingress": allow, "egress": allow})
+    ctl.apply(profile)
+    assert ctl.keys() == []
+    del profile["spec"]["egress"]
+    code, _, err = ctl("apply", "-f", "-", stdin=json.dumps(profile))
+    assert code == 1
+    assert "is not supported on Profile(projectcalico-default-allow)" in err
+
+
 def test_policies_of_kubernetes_are_left_alone(ctl, make):
     policy = make("NetworkPolicy", "knp.default.p", {"selector": "all()"})
     code, _, err = ctl("apply", "-f", "-", stdin=json.dumps(policy))
     assert code == 1
     assert "kubernetes network policies must be managed through the kubernetes API" in err
+    assert "through the kubernetes API" in ctl("delete", "np", "knp.default.p").err
+    assert "does not exist" in ctl("get", "np", "knp.default.p").err
 
 
 def test_pools_may_not_overlap_and_keep_their_blocks(ctl, make, pool):

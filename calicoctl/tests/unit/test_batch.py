@@ -21,11 +21,15 @@ def test_some():
 
 
 def test_none_of_one():
-    assert Outcome("apply", ["Tier"], 0, ["no"]).text() == "Failed to apply 'Tier' resource: [no]"
+    assert Outcome("apply", ["Tier"], 0, ["no"]).text() == "failed to apply 'Tier' resource: [no]"
 
 
 def test_none_of_several():
     assert (
         Outcome("apply", ["Tier", "IPPool"], 0, ["no"]).text()
-        == "Failed to apply any resources: [no]"
+        == "failed to apply any resources: [no]"
     )
+
+
+def test_deletions_begin_with_a_capital_as_in_go():
+    assert Outcome("delete", ["Tier"], 0, ["no"]).text().startswith("Failed to delete 'Tier'")

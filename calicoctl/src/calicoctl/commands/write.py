@@ -19,7 +19,9 @@ from libcalico.errors import (
     ValidationError,
 )
 from libcalico.resources.defaults import with_defaults
-from libcalico.resources.model import Resource, ResourceId, id_of
+from libcalico.resources.model import Resource, id_of
+from libcalico.resources.names import DEFAULT_ALLOW_PROFILE
+from libcalico.resources.profiles import Profile
 from libcalico.resources.registry import KINDS
 from libcalico.resources.validate import validate
 
@@ -125,15 +127,27 @@ def _create(client: Client, resource: Resource) -> None:
 
 
 def _apply(client: Client, resource: Resource) -> None:
-    client.resource(resource.kind).apply(resource)
+    if not _is_built_in(client, resource):
+        client.resource(resource.kind).apply(resource)
 
 
 def _replace(client: Client, resource: Resource) -> None:
-    client.resource(resource.kind).replace(resource)
+    if not _is_built_in(client, resource):
+        client.resource(resource.kind).replace(resource)
+
+
+def _is_built_in(client: Client, resource: Resource) -> bool:
+    """Whether it is, unchanged, the profile that every reader sees and nobody can store.
+
+    A listing of the profiles holds it, and must be good to be applied.
+    """
+    if not isinstance(resource, Profile) or resource.name != DEFAULT_ALLOW_PROFILE:
+        return False
+    return resource.spec == client.profiles.get(resource.name).spec
 
 
 def _delete(client: Client, resource: Resource) -> None:
-    which: ResourceId = id_of(resource)
+    which = id_of(resource)
     client.resource(which.kind).delete(which.name, which.namespace)
 
 

@@ -99,18 +99,6 @@ def test_patch_changes_a_field_and_keeps_the_others(client, tmp_path):
     assert "team" not in client.networkpolicies.get("web", "default").metadata.labels
 
 
-@pytest.mark.parametrize(
-    ("patch", "said"),
-    [
-        ("[]", "expected a JSON object"),
-        ("{", "not JSON"),
-    ],
-)
-def test_a_patch_that_is_none_is_refused(patch, said):
-    with pytest.raises(ValidationError, match=said):
-        change.parse_patch(patch)
-
-
 def test_a_patch_must_leave_a_valid_resource(client, tmp_path):
     write.run("apply", resources(tmp_path), client)
     web = ResourceId("NetworkPolicy", "default", "web")
