@@ -2,8 +2,8 @@
 
 Work happens in turns: take what the datastore sent, calculate, commit to the kernel. What arrives while a
 commit is in flight is taken together in the next turn. Nothing is programmed before the datastore was
-read whole; until then what a previous run programmed stays in force. So it does when the datastore is
-away, and when Felix ends.
+read whole and says that it is ready; until then what a previous run programmed stays in force. So it does
+when the datastore is away or says that it is not ready any more, and when Felix ends.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import logging
 import signal
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +23,8 @@ from calico_node.felix import metrics
 from calico_node.felix.calc.graph import Calculation, prefixes
 from calico_node.felix.config import Config, Source
 from calico_node.felix.dataplane.host import Host
-from calico_node.felix.settings import route_settings, rule_settings
+from calico_node.felix.messages import Changes, Problem
+from calico_node.felix.settings import Listener, listeners, route_settings, rule_settings
 from calico_node.health import apply as health_http
 from calico_node.health.apply import Answer
 from calico_node.health.model import Aggregator, Report, Reporter
@@ -35,9 +36,15 @@ from libcalico.datastore.syncer import InSync, Update
 from libcalico.errors import CalicoError, ConfigError, NetlinkError
 
 log = logging.getLogger(__name__)
+repeated = logs.RateLimited(log)
 
 _RETRY_S: Final = 1.0
 _DATASTORE, _DATAPLANE = "Datastore", "Dataplane"
+_CONFIGURATION, _OBJECTS = "Configuration", "Objects"
+_WAITING, _READING, _IN_SYNC = 1, 2, 3
+_SHOWN: Final = 10
+
+Group = tuple[str, ...]
 
 
 class Felix:
@@ -47,20 +54,28 @@ class Felix:
         hostname: this node's name in the datastore.
         local: settings of file and environment, low to high.
         health: where to report to.
+
+    Attributes:
+        reconfigured: set when the configuration in force has changed.
     """
 
     def __init__(self, hostname: str, local: Sequence[Source], health: Aggregator) -> None:
+        self.reconfigured = asyncio.Event()
         self._hostname = hostname
         self._local = local
         self._health = health
         self._calculation = Calculation(hostname)
         self._config = felix_config.resolve(local)
+        self._is_configured = False
         self._host: Host | None = None
-        self._unread = set(prefixes(hostname))
-        health.register(Reporter(name=_DATASTORE, speaks_for_liveness=False))
-        health.register(
-            Reporter(name=_DATAPLANE, timeout_s=self._config["DataplaneWatchdogTimeout"])
-        )
+        self._unprogrammed: list[Changes] = []
+        self._unread: set[Group] = set(prefixes(hostname))
+        self._away: dict[Group, str] = {}
+        self._problems: dict[str, Problem] = {}
+        for name in (_DATASTORE, _CONFIGURATION, _OBJECTS):
+            health.register(Reporter(name=name, speaks_for_liveness=False))
+        timeout_s = self._config["DataplaneWatchdogTimeout"]
+        health.register(Reporter(name=_DATAPLANE, timeout_s=timeout_s))
 
     @property
     def hostname(self) -> str:
@@ -87,25 +102,49 @@ class Felix:
                     metrics.UPDATES.inc()
                 case InSync():
                     self._unread.discard(tuple(group))
-                    metrics.RESYNC_STATE.set(2 if self._unread else 3)
                 case Connected():
                     metrics.RESYNCS_STARTED.inc()
-                    self._report_datastore("connected", is_ready=True)
+                    self._found(tuple(group))
                 case Disconnected(reason=reason):
-                    metrics.RESYNC_STATE.set(1)
-                    log.warning("datastore is away, keeping what is programmed reason=%s", reason)
-                    self._report_datastore(
-                        f"away, keeping what is programmed: {reason}", is_ready=False
-                    )
-        if not self._unread:
+                    self._lost(tuple(group), reason)
+        if not self._unread and self._calculation.is_ready:
             self._program()
+        self._report_datastore()
         metrics.UPDATE_SECONDS.observe(time.perf_counter() - began)
 
     def tend(self) -> None:
         """Try again what failed, and show that the loop is alive."""
         if self._host is not None:
             self._guard(self._host.retry)
+        elif self._unprogrammed and self._is_configured:
+            self._start()
         self._report_dataplane()
+
+    # The datastore
+
+    def _found(self, group: Group) -> None:
+        if self._away.pop(group, None) is not None and not self._away:
+            log.info("datastore is back")
+
+    def _lost(self, group: Group, reason: str) -> None:
+        if not self._away:
+            log.warning("datastore is away, keeping what is programmed reason=%s", reason)
+        self._away[group] = reason
+
+    def _report_datastore(self) -> None:
+        state, detail = _WAITING, "in sync"
+        if self._away:
+            detail = f"away, keeping what is programmed: {next(iter(self._away.values()))}"
+        elif self._unread:
+            state, detail = _READING, "reading"
+        elif not self._calculation.is_ready:
+            detail = "not ready, says ClusterInformation default: keeping what is programmed"
+        else:
+            state = _IN_SYNC
+        metrics.RESYNC_STATE.set(state)
+        self._health.report(_DATASTORE, Report(ready=state == _IN_SYNC, detail=detail))
+
+    # What it says
 
     def _program(self) -> None:
         changes = self._calculation.flush()
@@ -113,23 +152,33 @@ class Felix:
             log.info("datastore readiness is_ready=%s", changes.ready)
         if changes.config is not None:
             self._reconfigure(changes.config)
-        for problem in changes.problems.values():
-            if problem is not None:
-                log.warning(
-                    "object cannot be used subject=%s problem=%s", problem.subject, problem.message
-                )
-        host = self._host
-        if host is None:
-            host = self._host = Host(
-                rule_settings(self._config),
-                route_settings(self._config),
-                Path(self._config["EndpointStatusPathPrefix"]),
-            )
-            self._guard(host.start, changes)
-            self._watch(host)
-        elif changes:
-            self._guard(host.apply, changes)
+        self._note_problems(changes.problems)
+        if self._host is not None:
+            if changes:
+                self._guard(self._host.apply, changes)
+        else:
+            self._unprogrammed.append(changes)
+            if self._is_configured:
+                self._start()
         self._report_dataplane()
+
+    def _start(self) -> None:
+        """Take over from a previous run."""
+        rules, routes = rule_settings(self._config), route_settings(self._config)
+        status = Path(self._config["EndpointStatusPathPrefix"])
+        try:
+            host = Host(rules, routes, status)
+        except NetlinkError as error:
+            repeated.log(logging.ERROR, "", "kernel refused, trying again error=%s", error)
+            return
+        self._host = host
+        first, *others = self._unprogrammed
+        self._unprogrammed = []
+        self._guard(host.start, first)
+        for changes in others:
+            self._guard(host.apply, changes)
+        self._watch(host)
+        log.info("in force is_in_sync=%s", host.is_in_sync)
 
     def _reconfigure(self, stored: Sequence[Mapping[str, str]]) -> None:
         names = ("default", "that selects this node", f"node.{self._hostname}")
@@ -137,18 +186,40 @@ class Felix:
             Source(f"FelixConfiguration {name}", texts)
             for name, texts in zip(names, stored, strict=True)
         ]
-        sources = (*found, *self._local)
         try:
-            self._config = felix_config.resolve(sources)
+            config = felix_config.resolve((*found, *self._local))
+            rules, routes = rule_settings(config), route_settings(config)
         except ConfigError as error:
             log.error("configuration cannot be used, keeping the old one error=%s", error)
+            detail = f"cannot be used, keeping the old one: {error}"
+            self._health.report(_CONFIGURATION, Report(ready=False, detail=detail))
             return
-        for problem in self._config.problems:
-            log.warning("bad setting, using the default problem=%s", problem)
-        logging.getLogger().setLevel(logs.parse_level(self._config["LogSeverityScreen"]))
+        for problem in config.problems:
+            log.warning("bad setting, using the next lower one problem=%s", problem)
+        detail = "; ".join(config.problems) or "in force"
+        self._health.report(_CONFIGURATION, Report(detail=detail))
+        self._config = config
+        self._is_configured = True
+        self.reconfigured.set()
+        logging.getLogger().setLevel(logs.parse_level(config["LogSeverityScreen"]))
         if self._host is not None:
-            rules, routes = rule_settings(self._config), route_settings(self._config)
             self._guard(self._host.reconfigure, rules, routes)
+
+    def _note_problems(self, problems: Mapping[str, Problem | None]) -> None:
+        for subject, problem in problems.items():
+            if problem is None:
+                del self._problems[subject]
+                log.info("object can be used again subject=%s", subject)
+            else:
+                self._problems[subject] = problem
+                log.warning("object cannot be used subject=%s problem=%s", subject, problem.message)
+        metrics.INVALID.set(len(self._problems))
+        told = [f"{p.subject} cannot be used: {p.message}" for p in self._problems.values()]
+        if len(told) > _SHOWN:
+            told[_SHOWN:] = [f"and {len(told) - _SHOWN} more"]
+        self._health.report(_OBJECTS, Report(detail="; ".join(told) or "all can be used"))
+
+    # The kernel
 
     def _watch(self, host: Host) -> None:
         loop = asyncio.get_running_loop()
@@ -161,37 +232,36 @@ class Felix:
             do(*arguments)
         except NetlinkError as error:
             metrics.FAILURES.inc()
-            log.error("kernel refused, trying again error=%s", error)
-
-    def _report_datastore(self, detail: str, *, is_ready: bool) -> None:
-        # What is programmed stays in force while the store is away, so traffic may still come here.
-        ready = is_ready or not self._unread
-        self._health.report(_DATASTORE, Report(ready=ready, detail=detail))
+            repeated.log(logging.ERROR, "", "kernel refused, trying again error=%s", error)
 
     def _report_dataplane(self) -> None:
         host = self._host
         if host is None:
-            self._health.report(_DATAPLANE, Report(ready=False, detail="waiting for the datastore"))
+            detail = "waiting for the datastore, keeping what is programmed"
+            self._health.report(_DATAPLANE, Report(ready=False, detail=detail))
             return
         refused = [f"{subject} denies: {why}" for subject, why in host.enforcer.refused.items()]
-        detail = "; ".join(map(str, refused)) or ("in sync" if host.is_in_sync else "trying again")
+        detail = "; ".join(refused) or ("in sync" if host.is_in_sync else "trying again")
         self._health.report(_DATAPLANE, Report(ready=host.is_in_sync, detail=detail))
 
 
 async def run(felix: Felix, backend: AsyncBackend, health: Aggregator) -> None:
-    """Run until cancelled."""
-    async with AsyncExitStack() as stack:
-        if felix.config["HealthEnabled"]:
-            where = felix.config["HealthHost"], felix.config["HealthPort"]
-            await stack.enter_async_context(health_http.serve(health, *where))
-        if felix.config["PrometheusMetricsEnabled"]:
-            where = felix.config["PrometheusMetricsHost"], felix.config["PrometheusMetricsPort"]
-            pages = {"/metrics": lambda: Answer(200, metrics.page(), "text/plain; version=0.0.4")}
-            await stack.enter_async_context(health_http.serve(health, *where, pages))
+    """Run until cancelled.
+
+    Raises:
+        CalicoError: something that does not heal: no place to listen, a store that refuses to be read.
+    """
+    try:
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_serve(felix, health))
             for group in prefixes(felix.hostname):
                 tasks.create_task(_follow(felix, backend, group))
             tasks.create_task(_tend(felix))
+    except BaseExceptionGroup as group:
+        expected, bugs = group.split(CalicoError)
+        if expected is None or bugs is not None:
+            raise
+        raise expected.exceptions[0] from None
 
 
 async def _follow(felix: Felix, backend: AsyncBackend, group: Sequence[str]) -> None:
@@ -204,6 +274,36 @@ async def _tend(felix: Felix) -> None:
     while True:
         felix.tend()
         await asyncio.sleep(_RETRY_S)
+
+
+async def _serve(felix: Felix, health: Aggregator) -> None:
+    """Answer where the configuration in force says.
+
+    A place that is taken at the start is an error: there may be another Felix. Later policy matters more.
+    """
+    is_first = True
+    while True:
+        places = listeners(felix.config)
+        try:
+            async with AsyncExitStack() as stack:
+                for place in places:
+                    await stack.enter_async_context(_listen(place, health))
+                is_first = False
+                while places == listeners(felix.config):
+                    await felix.reconfigured.wait()
+                    felix.reconfigured.clear()
+        except ConfigError as error:
+            if is_first:
+                raise
+            repeated.log(logging.ERROR, "listen", "cannot answer, trying again error=%s", error)
+            await asyncio.sleep(_RETRY_S)
+
+
+def _listen(place: Listener, health: Aggregator) -> AbstractAsyncContextManager[int]:
+    pages = {}
+    if place.has_metrics:
+        pages["/metrics"] = lambda: Answer(200, metrics.page(), "text/plain; version=0.0.4")
+    return health_http.serve(health, place.host, place.port, pages)
 
 
 def main(environ: Mapping[str, str]) -> int:

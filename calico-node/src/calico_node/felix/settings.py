@@ -3,31 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any
 
 from calico_node.felix.config import Config
 from calico_node.felix.dataplane.router import RouteSettings
-from calico_node.felix.program.settings import RuleSettings
+from calico_node.felix.program.settings import MarkMaskError, Marks, RuleSettings
+from libcalico.errors import ConfigError
 from libcalico.net.addresses import Cidr, parse_address
 
-#: Parameters that are read once, when Felix starts: they name sockets and files.
-AT_START_ONLY: Final = frozenset(
-    {
-        "HealthEnabled",
-        "HealthHost",
-        "HealthPort",
-        "PrometheusMetricsEnabled",
-        "PrometheusMetricsHost",
-        "PrometheusMetricsPort",
-        "EndpointStatusPathPrefix",
-        "LogFilePath",
-    }
-)
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Where Felix answers, and what: health, or metrics beside it."""
+
+    host: str
+    port: int
+    has_metrics: bool
+
+
+def listeners(config: Config) -> tuple[Listener, ...]:
+    """Return where Felix is to answer."""
+    places = (
+        ("HealthEnabled", Listener(config["HealthHost"], config["HealthPort"], has_metrics=False)),
+        (
+            "PrometheusMetricsEnabled",
+            Listener(
+                config["PrometheusMetricsHost"], config["PrometheusMetricsPort"], has_metrics=True
+            ),
+        ),
+    )
+    return tuple(place for switch, place in places if config[switch])
 
 
 def rule_settings(config: Config) -> RuleSettings:
-    """Return what rules depend on."""
+    """Return what rules depend on.
+
+    Raises:
+        ConfigError: the mark mask leaves too few bits.
+    """
     prefixes = _prefixes(config)
+    try:
+        Marks.of_mask(config["NftablesMarkMask"])
+    except MarkMaskError as error:
+        origin = config.origins.get("NftablesMarkMask", "default")
+        raise ConfigError(f"{origin}: NftablesMarkMask: {error}") from error
     return RuleSettings(
         interface_prefixes=prefixes,
         mark_mask=config["NftablesMarkMask"],

@@ -33,8 +33,7 @@ class Host:
         self._status = StatusFiles(status)
         self._endpoints: dict[EndpointId, LocalEndpoint] = {}
         self._by_interface: dict[str, set[EndpointId]] = {}
-        self._ready: set[EndpointId] = set()
-        self._unready: set[EndpointId] = set()
+        self._told: dict[EndpointId, bool] = {}
         self._policies: set[object] = set()
 
     def close(self) -> None:
@@ -53,36 +52,48 @@ class Host:
         Raises:
             NetlinkError: the kernel did not take it; :meth:`retry` later.
         """
-        self.router.start()
         self._note(changes)
         self._status.prune(self._endpoints)
-        self.enforcer.apply(changes)
-        self.router.apply(changes.endpoints, changes.blocks)
-        self.router.tidy()
-        self._report(changes.endpoints)
+        try:
+            self._commit(changes)
+        finally:
+            self.router.start()
+            self._report(changes.endpoints)
 
     def apply(self, changes: Changes) -> None:
         """Program changes. Raises as :meth:`start`."""
         began = time.perf_counter()
         self._note(changes)
+        self._commit(changes)
+        metrics.APPLY_SECONDS.observe(time.perf_counter() - began)
+
+    def _commit(self, changes: Changes) -> None:
+        """Hand changes to both, whatever happens: what one refuses it tries again by itself."""
         try:
             self.enforcer.apply(changes)
         finally:
-            self.router.apply(changes.endpoints, changes.blocks)
-            self._report(changes.endpoints)
-        metrics.APPLY_SECONDS.observe(time.perf_counter() - began)
+            try:
+                self.router.apply(changes.endpoints, changes.blocks)
+            finally:
+                self._report(changes.endpoints)
 
     def reconfigure(self, rules: RuleSettings, routes: RouteSettings) -> None:
         """Program the same for another configuration. Raises as :meth:`start`."""
-        self.router.reconfigure(routes)
-        self.enforcer.reconfigure(rules)
-        self._report(self._endpoints)
+        try:
+            self.enforcer.reconfigure(rules)
+        finally:
+            try:
+                self.router.reconfigure(routes)
+            finally:
+                self._report(self._endpoints)
 
     def retry(self) -> None:
         """Try what failed again. Raises as :meth:`start`."""
-        self.enforcer.retry()
-        self.router.retry()
-        self._report(set(self._unready))
+        try:
+            self.enforcer.retry()
+        finally:
+            self.router.retry()
+        self._report([endpoint for endpoint, is_ready in self._told.items() if not is_ready])
         self._status.retry()
 
     def repair_policy(self) -> None:
@@ -110,15 +121,12 @@ class Host:
         """Bring the status files of some endpoints up to date."""
         for endpoint_id in among:
             endpoint = self._endpoints.get(endpoint_id)
-            is_ready = (
-                endpoint is not None and self.enforcer.is_in_sync and self.router.is_ready(endpoint)
-            )
-            (self._unready.discard if is_ready or endpoint is None else self._unready.add)(
-                endpoint_id
-            )
-            if is_ready:
-                self._ready.add(endpoint_id)
+            if endpoint is None:
+                self._told.pop(endpoint_id, None)
+                self._status.report(endpoint_id, None)
+            elif self.enforcer.is_in_sync and self.router.is_ready(endpoint):
+                self._told[endpoint_id] = True
                 self._status.report(endpoint_id, endpoint)
-            elif endpoint_id in self._ready or endpoint is None:
-                self._ready.discard(endpoint_id)
+            elif self._told.get(endpoint_id) is not False:
+                self._told[endpoint_id] = False
                 self._status.report(endpoint_id, None)

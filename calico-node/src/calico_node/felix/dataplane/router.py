@@ -36,7 +36,9 @@ class RouteSettings:
 
     interface_prefixes: tuple[str, ...] = ("cali",)
     protocol: int = routes.PROTOCOL_BOOT
-    priorities: Mapping[int, int] = field(default_factory=lambda: dict.fromkeys((4, 6), routes.WORKLOAD_PRIORITY))
+    priorities: Mapping[int, int] = field(
+        default_factory=lambda: dict.fromkeys((4, 6), routes.WORKLOAD_PRIORITY)
+    )
     sources: Mapping[int, Cidr] = field(default_factory=dict)
     ipv6: bool = True
     ip_forwarding: bool = True
@@ -53,6 +55,8 @@ class Router:
         self._installed: dict[Cidr, Installed] = {}
         self._configured: dict[str, int] = {}
         self._waiting: set[Cidr] = set()
+        self._unconfigured: set[str] = set()
+        self._is_started = False
         self._socket = NetlinkSocket(NETLINK_ROUTE)
         try:
             self._monitor = monitor.Monitor(monitor.LINKS | monitor.ROUTES)
@@ -73,36 +77,43 @@ class Router:
     @property
     def is_in_sync(self) -> bool:
         """Whether every route that can be is installed."""
-        return not self._waiting
+        return self._is_started and not self._waiting and not self._unconfigured
 
     def start(self) -> None:
-        """Turn on forwarding and read what the kernel has.
+        """Turn on forwarding, and make the kernel have what is wanted, in place of what a previous run left.
 
         Raises:
-            NetlinkError: the kernel refused.
+            NetlinkError: the kernel refused; :meth:`retry` later.
         """
         if self._settings.ip_forwarding:
             sysctl.apply({"net/ipv4/ip_forward": 1})
             if self._settings.ipv6:
                 sysctl.apply({"net/ipv6/conf/all/forwarding": 1})
         self._read()
+        self._is_started = True
+        self._sync(None)
+        for interface in self._wanted.interfaces():
+            self._configure(interface)
 
     def reconfigure(self, settings: RouteSettings) -> None:
         """Take over another configuration and install every route anew. Raises as :meth:`start`."""
         if settings == self._settings:
             return
-        self._remove(list(self._installed))
-        self._settings = settings
-        self._configured.clear()
+        try:
+            self._remove(list(self._installed))
+        finally:
+            self._settings = settings
+            self._configured.clear()
+            self._unconfigured.clear()
+            self._is_started = False
         self.start()
-        self._sync(None)
 
     def apply(
         self,
         endpoints: Mapping[EndpointId, LocalEndpoint | None],
         blocks: Mapping[Cidr, bool | None],
     ) -> None:
-        """Take in changed endpoints and blocks, and install what can be.
+        """Take in changed endpoints and blocks, and install what can be, once this has started.
 
         What the kernel refuses is logged and tried again by :meth:`retry`.
 
@@ -110,24 +121,28 @@ class Router:
             NetlinkError: answers were lost.
         """
         touched = self._wanted.change(endpoints, blocks)
+        if not self._is_started:
+            return
         for endpoint in endpoints.values():
             if endpoint is not None:
                 self._configure(endpoint.interface)
         self._sync(touched)
 
-    def tidy(self) -> None:
-        """Remove routes of ours that a previous run left and that are not wanted. Raises as :meth:`apply`."""
-        self._sync(None)
-
     def retry(self) -> None:
-        """Try what failed again. Raises as :meth:`apply`."""
+        """Try what failed again. Raises as :meth:`start`."""
+        if not self._is_started:
+            self.start()
+        for interface in list(self._unconfigured):
+            self._configure(interface)
         if self._waiting:
             self._sync(set(self._waiting))
 
     def is_ready(self, endpoint: LocalEndpoint) -> bool:
-        """Return whether an endpoint's interface is up and its routes are installed."""
+        """Return whether an endpoint's interface is up and set up, and its routes are installed."""
         link = self._links.get(endpoint.interface)
         if link is None or not link.is_up:
+            return False
+        if self._configured.get(endpoint.interface) != link.index:
             return False
         return all(
             (there := self._installed.get(address)) is not None and there.index == link.index
@@ -244,6 +259,7 @@ class Router:
 
     def _configure(self, interface: str) -> None:
         """Make a workload interface answer for its gateway and forward; once for each new device."""
+        self._unconfigured.discard(interface)
         link = self._links.get(interface)
         if link is None or self._configured.get(interface) == link.index:
             return
@@ -262,8 +278,9 @@ class Router:
         try:
             sysctl.apply(settings)
         except NetlinkError as error:
-            # It may have gone meanwhile; a link event will tell, and we come back when it returns.
+            # It may have gone meanwhile: then a link event will tell, and there is nothing to try again.
             log.warning("cannot configure interface interface=%s error=%s", interface, error)
+            self._unconfigured.add(interface)
             return
         self._configured[interface] = link.index
 

@@ -86,6 +86,7 @@ class StatusFiles:
 
     def _write(self, path: Path, text: str) -> None:
         """Write in place of what there is, so that a reader never sees half a file."""
+        self._directory.mkdir(parents=True, exist_ok=True)
         unfinished = self._directory / f".{path.name}"
         unfinished.write_text(text, encoding="utf-8")
         unfinished.replace(path)

@@ -75,6 +75,10 @@ class Wanted:
         """Return the destinations that lead to an interface."""
         return {d for d, target in self.targets.items() if target.interface == interface}
 
+    def interfaces(self) -> set[str]:
+        """Return the interfaces of all endpoints."""
+        return {endpoint.interface for endpoint in self._endpoints.values()}
+
     def _claim(self, endpoint_id: EndpointId, endpoint: LocalEndpoint | None) -> set[Cidr]:
         old = self._endpoints.pop(endpoint_id, None)
         touched = set(old.addresses) if old is not None else set()

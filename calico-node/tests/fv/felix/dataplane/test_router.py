@@ -120,9 +120,8 @@ def test_a_new_router_takes_over_and_removes_blackholes_that_are_not_wanted(netn
     apply(netns, router, blocks=BLOCKS)
     follow(netns, router, lambda: router.is_ready(ENDPOINT))
     successor = netns.call(lambda: Router(RouteSettings()))
-    netns.call(successor.start)
     apply(netns, successor)
-    netns.call(successor.tidy)
+    netns.call(successor.start)
     assert set(routes(netns, 4)) == {"10.65.0.1"}
     assert successor.is_ready(ENDPOINT)
     successor.close()
@@ -148,5 +147,5 @@ def test_routes_of_others_are_left_alone(netns, router):
     netns.run(["ip", "route", "add", "192.0.2.0/24", "dev", "cali1"])
     netns.run(["ip", "route", "add", "blackhole", "198.51.100.0/24"])
     apply(netns, router)
-    netns.call(router.tidy)
+    netns.call(router.start)
     assert {"192.0.2.0/24", "198.51.100.0/24"} <= set(routes(netns, 4))

@@ -51,7 +51,8 @@ def test_what_a_previous_run_left_is_removed_unless_it_is_known(tmp_path):
 
 def test_what_could_not_be_written_is_written_later(tmp_path):
     files = StatusFiles(tmp_path / "later")
+    (tmp_path / "later").write_text("in the way")
     files.report(POD, ENDPOINT)
-    (tmp_path / "later" / "endpoint-status").mkdir(parents=True)
+    (tmp_path / "later").unlink()
     files.retry()
     assert (tmp_path / "later" / "endpoint-status" / NAME).exists()
