@@ -1,5 +1,5 @@
-"""The messages of the Mesos network isolator: :mod:`.wire` reads requests and writes replies.
+"""Calico for the Mesos agent's network isolator (net-modules).
 
-The isolator itself, which gives tasks an address and a place in the network, is not part of this
-version.
+In reading order: ``wire`` requests and replies · ``plan`` what they mean in Calico, without I/O ·
+``apply`` does it · ``plugin`` the command.
 """

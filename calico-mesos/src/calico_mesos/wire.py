@@ -1,7 +1,8 @@
 """Requests and replies of Mesos' net-modules isolator, as JSON on standard input and output.
 
 One process is started for each call, gets one JSON object and answers with one. Repeated fields that are
-empty are absent; labels are a list of key and value. Source: interface.proto of mesosphere/net-modules.
+empty are absent. Labels are a list of key and value; older agents put that into an object, which is read
+too. Source: interface.proto and network_isolator.cpp of mesosphere/net-modules.
 """
 
 from __future__ import annotations
@@ -20,7 +21,25 @@ class Label(msgspec.Struct, frozen=True):
     value: str = ""
 
 
-class AllocateArgs(msgspec.Struct, frozen=True, kw_only=True):
+class _Labels(msgspec.Struct, frozen=True):
+    """Labels as Mesos' own message has them: ``{"labels": [...]}``."""
+
+    labels: tuple[Label, ...] = ()
+
+
+class _Labelled(msgspec.Struct, frozen=True, kw_only=True, rename={"sent_labels": "labels"}):
+    """What has labels, in either form."""
+
+    sent_labels: tuple[Label, ...] | _Labels = ()
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """The labels."""
+        sent = self.sent_labels
+        return sent.labels if isinstance(sent, _Labels) else sent
+
+
+class AllocateArgs(_Labelled, frozen=True, kw_only=True):
     """Ask for as many addresses of each family, for the task named by ``uid``."""
 
     hostname: str
@@ -28,10 +47,9 @@ class AllocateArgs(msgspec.Struct, frozen=True, kw_only=True):
     num_ipv4: int = 0
     num_ipv6: int = 0
     netgroups: tuple[str, ...] = ()
-    labels: tuple[Label, ...] = ()
 
 
-class ReserveArgs(msgspec.Struct, frozen=True, kw_only=True):
+class ReserveArgs(_Labelled, frozen=True, kw_only=True):
     """Ask for these very addresses."""
 
     hostname: str
@@ -39,7 +57,6 @@ class ReserveArgs(msgspec.Struct, frozen=True, kw_only=True):
     ipv4_addrs: tuple[str, ...] = ()
     ipv6_addrs: tuple[str, ...] = ()
     netgroups: tuple[str, ...] = ()
-    labels: tuple[Label, ...] = ()
 
 
 class ReleaseArgs(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +66,7 @@ class ReleaseArgs(msgspec.Struct, frozen=True, kw_only=True):
     ips: tuple[str, ...] = ()
 
 
-class IsolateArgs(msgspec.Struct, frozen=True, kw_only=True):
+class IsolateArgs(_Labelled, frozen=True, kw_only=True):
     """Put the container whose first process is ``pid`` into the network."""
 
     hostname: str
@@ -58,7 +75,6 @@ class IsolateArgs(msgspec.Struct, frozen=True, kw_only=True):
     ipv4_addrs: tuple[str, ...] = ()
     ipv6_addrs: tuple[str, ...] = ()
     netgroups: tuple[str, ...] = ()
-    labels: tuple[Label, ...] = ()
 
 
 class CleanupArgs(msgspec.Struct, frozen=True, kw_only=True):

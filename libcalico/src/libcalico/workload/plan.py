@@ -62,13 +62,21 @@ def endpoint(attachment: Attachment, mac: bytes, cidrs: Sequence[Cidr]) -> Workl
         mac=mac_text(mac),
         ports=list(attachment.ports),
     )
-    metadata = ObjectMeta(name=endpoint_name(identity), namespace=identity.namespace, labels=labels)
+    metadata = ObjectMeta(
+        name=endpoint_name(identity),
+        namespace=identity.namespace,
+        labels=labels,
+        annotations=dict(attachment.annotations),
+    )
     return WorkloadEndpoint(metadata=metadata, spec=spec)
 
 
 def again(stored: WorkloadEndpoint, wanted: WorkloadEndpoint) -> WorkloadEndpoint:
     """Return a stored endpoint changed to what is wanted now; what others added to it stays."""
-    metadata = stored.metadata.with_(labels=wanted.metadata.labels)
+    metadata = stored.metadata.with_(
+        labels=wanted.metadata.labels,
+        annotations=stored.metadata.annotations | wanted.metadata.annotations,
+    )
     spec = stored.spec.with_(
         container_id=wanted.spec.container_id,
         ip_networks=wanted.spec.ip_networks,
