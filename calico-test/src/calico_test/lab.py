@@ -143,6 +143,12 @@ class Lab:
                 return host
         raise HarnessError(f"{self.name}: no host {name!r}")
 
+    def add_directory(self, path: Path) -> None:
+        """Make a directory on the machine that goes when the lab goes."""
+        self._record.directories.append(str(path))
+        self._record.save()
+        path.mkdir(parents=True)
+
     def save(self) -> None:
         """Keep the lab up when the context manager or this process ends; ``load`` takes it up again."""
         self._record.layout = {
