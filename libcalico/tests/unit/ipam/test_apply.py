@@ -464,3 +464,36 @@ def test_a_node_and_an_endpoint_that_go_give_everything_back(cluster):
     ipam.release_endpoint(WorkloadEndpoint(spec=spec))
     ipam.release_host("a")
     assert list(cluster.stored()) == ["config"]
+
+
+def test_owners_are_listed_by_the_beginning_of_their_handle(cluster):
+    cluster.pool("p", "10.0.0.0/29", blockSize=30)
+    ipam = cluster.client()
+    for handle, node in (("net.c1", "a"), ("net.c2", "b"), ("other.c1", "a")):
+        ipam.auto_assign(want(handle=handle, attributes={"node": node}))
+    cluster.backend.put("/calico/ipam/v2/handle/net.c3", b'{"block":{},"deleted":false}')
+    assert ipam.owners("net.") == {"net.c1": {"node": "a"}, "net.c2": {"node": "b"}, "net.c3": {}}
+    assert list(ipam.owners()) == ["net.c1", "net.c2", "net.c3", "other.c1"]
+
+
+class TestABlockOfOursWithoutAffinity:
+    """What a crash of Go Calico can leave: the block names its host, which does not know of it."""
+
+    @pytest.fixture
+    def ipam(self, cluster):
+        cluster.pool("p", "10.0.0.0/30", blockSize=30)
+        ipam = cluster.client()
+        ipam.auto_assign(want(handle="h"))
+        cluster.backend.delete("/calico/ipam/v2/host/a/ipv4/block/10.0.0.0-30")
+        assert ipam.problems() == ["block 10.0.0.0/30 belongs to a, which has no affinity to it"]
+        return ipam
+
+    def test_it_is_adopted_when_no_block_is_free(self, ipam, cluster):
+        ipam.set_config(IpamConfig(strict_affinity=True))
+        assert addresses(ipam.auto_assign(want())) == ["10.0.0.1"]
+        assert ipam.problems() == []
+
+    def test_it_goes_with_its_host(self, ipam, cluster):
+        ipam.release_by_handle("h")
+        ipam.release_host("a")
+        assert list(cluster.stored()) == ["config"]
