@@ -49,16 +49,24 @@ def web() -> ActivePolicy:
                 "Allow",
                 protocol=6,
                 source=clients,
-                destination=RuleSide(ports=(PortRange(80, 80), PortRange(8080, 8090)), port_sets=(HTTP,)),
+                destination=RuleSide(
+                    ports=(PortRange(80, 80), PortRange(8080, 8090)), port_sets=(HTTP,)
+                ),
                 comment="the shop's front door",
             ),
-            CompiledRule("Allow", protocol=1, icmp=(8, None), source=RuleSide(nets=(net("10.0.0.0/8"),))),
+            CompiledRule(
+                "Allow", protocol=1, icmp=(8, None), source=RuleSide(nets=(net("10.0.0.0/8"),))
+            ),
             CompiledRule("Deny", protocol=58, not_icmp=(128, 0)),
-            CompiledRule("Pass", ip_version=6, not_protocol=17, source=RuleSide(not_sets=(BLOCKED,))),
+            CompiledRule(
+                "Pass", ip_version=6, not_protocol=17, source=RuleSide(not_sets=(BLOCKED,))
+            ),
             CompiledRule(
                 "Deny",
                 protocol=17,
-                source=RuleSide(not_nets=(net("10.1.0.0/16"), net("10.2.0.1")), not_ports=(PortRange(53, 53),)),
+                source=RuleSide(
+                    not_nets=(net("10.1.0.0/16"), net("10.2.0.1")), not_ports=(PortRange(53, 53),)
+                ),
             ),
             CompiledRule("Deny", source=RuleSide(not_nets=(net("0.0.0.0/0"),))),
         ),
@@ -79,7 +87,14 @@ def table_text() -> str:
         Changes(
             sets={
                 CLIENTS: SetChange(
-                    frozenset({net("10.65.0.1"), net("fd65::1"), net("192.0.2.0/24"), net("192.0.2.128/25")}),
+                    frozenset(
+                        {
+                            net("10.65.0.1"),
+                            net("fd65::1"),
+                            net("192.0.2.0/24"),
+                            net("192.0.2.128/25"),
+                        }
+                    ),
                     created=True,
                 ),
                 BLOCKED: SetChange(created=True),

@@ -32,7 +32,15 @@ from libcalico.net.ports import PortRange
 
 MEMBERS = [
     parse_cidr(text)
-    for text in ("10.0.0.1", "10.0.0.2", "fd00::1", "10.1.0.0/16", "10.1.2.0/24", "fd00:1::/64", "0.0.0.0/0")
+    for text in (
+        "10.0.0.1",
+        "10.0.0.2",
+        "fd00::1",
+        "10.1.0.0/16",
+        "10.1.2.0/24",
+        "fd00:1::/64",
+        "0.0.0.0/0",
+    )
 ]
 SETS = [SetId("s:one"), SetId("s:two")]
 POLICIES = [PolicyId("GlobalNetworkPolicy", "", n) for n in ("a", "b")] + [
@@ -66,7 +74,11 @@ rules = st.builds(
 )
 rule_lists = st.lists(rules, max_size=2).map(tuple)
 active = st.builds(
-    ActivePolicy, tier=st.just("default"), ingress=rule_lists, egress=rule_lists, missing=st.booleans()
+    ActivePolicy,
+    tier=st.just("default"),
+    ingress=rule_lists,
+    egress=rule_lists,
+    missing=st.booleans(),
 )
 tiers = st.builds(
     TierPolicies,
@@ -94,7 +106,9 @@ pools = st.builds(Pool, cidr=st.sampled_from(MEMBERS[3:6]), nat_outgoing=st.bool
 def states(draw: st.DrawFn) -> State:
     """A consistent state: what endpoints use is active, what rules name are sets."""
     used = draw(
-        st.dictionaries(st.builds(EndpointId, st.just("ns"), st.sampled_from("xyz")), endpoints, max_size=3)
+        st.dictionaries(
+            st.builds(EndpointId, st.just("ns"), st.sampled_from("xyz")), endpoints, max_size=3
+        )
     )
     policies = {p for e in used.values() for t in e.policies.tiers for p in (*t.ingress, *t.egress)}
     profiles = {p for e in used.values() for p in e.policies.profiles}
@@ -129,7 +143,9 @@ def changes(old: State, new: State) -> Changes:
             if before.get(key) != after.get(key)
         }
 
-    sets = {s: SetChange(deleted=old.sets[s], removed=True) for s in old.sets.keys() - new.sets.keys()}
+    sets = {
+        s: SetChange(deleted=old.sets[s], removed=True) for s in old.sets.keys() - new.sets.keys()
+    }
     for set_id, members in new.sets.items():
         before = old.sets.get(set_id)
         if before != members:
@@ -162,7 +178,9 @@ def applied(table: Table, delta: Delta) -> Table:
         there = sets[change.set.name].elements
         assert not change.added & there
         assert change.removed <= there
-        sets[change.set.name] = with_elements(sets[change.set.name], there - change.removed | change.added)
+        sets[change.set.name] = with_elements(
+            sets[change.set.name], there - change.removed | change.added
+        )
     maps = dict(table.maps)
     for change in delta.map_changes:
         there = dict(maps[change.map.name].elements)
