@@ -113,7 +113,7 @@ class Workloads:
         self,
         attachment: Attachment,
         addresses: AddressRequest | Sequence[Cidr],
-        netns: Netns,
+        netns: Netns | None,
         *,
         wait_s: float = 0,
     ) -> Attached:
@@ -121,7 +121,8 @@ class Workloads:
 
         Args:
             addresses: what to assign, or addresses (/32, /128) that somebody else assigned and owns.
-            netns: of the workload.
+            netns: of the workload. None leaves the inner end beside the host end, with neither
+                addresses nor routes, for orchestrators that move and configure it themselves.
             wait_s: how long to wait until Felix has programmed policy; 0 does not wait. When it is
                 over, a warning is logged and the workload is attached all the same.
 

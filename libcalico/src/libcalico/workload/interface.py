@@ -27,10 +27,11 @@ def random_mac() -> bytes:
     return bytes([first & 0xFC | 0x02, *rest])
 
 
-def make(attachment: Attachment, mac: bytes, cidrs: Sequence[Cidr], inside: Netns) -> None:
+def make(attachment: Attachment, mac: bytes, cidrs: Sequence[Cidr], inside: Netns | None) -> None:
     """Make the interface, configured at both ends; nothing is left if that fails.
 
-    A host end of that name from an earlier attempt is replaced.
+    A host end of that name from an earlier attempt is replaced. Without a namespace the inner end is
+    left beside the host end as it is.
 
     Raises:
         NetlinkError: the kernel refused; EEXIST if the namespace has such an interface, or if one of
@@ -41,16 +42,21 @@ def make(attachment: Attachment, mac: bytes, cidrs: Sequence[Cidr], inside: Netn
         _create(host, attachment, mac, inside)
         undo.callback(_remove_quietly, attachment.host_interface)
         sysctl.apply(plan.host_sysctls(attachment.host_interface, cidrs))
-        _configure_inside(attachment, cidrs, inside)
+        if inside is not None:
+            _configure_inside(attachment, cidrs, inside)
         _configure_host(host, attachment, cidrs)
         undo.pop_all()
 
 
-def _create(host: NetlinkSocket, attachment: Attachment, mac: bytes, inside: Netns) -> None:
+def _create(host: NetlinkSocket, attachment: Attachment, mac: bytes, inside: Netns | None) -> None:
+    descriptor = None if inside is None else inside.fileno()
     try:
-        links.create_veth(host, plan.veth(attachment, mac, inside.fileno()))
+        links.create_veth(host, plan.veth(attachment, mac, descriptor))
     except NetlinkError as error:
-        what = f"cannot make {attachment.interface} in network namespace {inside.name}"
+        where = (
+            "the host's network namespace" if inside is None else f"network namespace {inside.name}"
+        )
+        what = f"cannot make {attachment.interface} in {where}"
         if error.errno == errno.EEXIST:
             what += f": it has an interface {attachment.interface} already"
         raise NetlinkError(f"{what}: {error}", error.errno) from error

@@ -88,8 +88,8 @@ def again(stored: WorkloadEndpoint, wanted: WorkloadEndpoint) -> WorkloadEndpoin
     return stored.with_(metadata=metadata, spec=spec)
 
 
-def veth(attachment: Attachment, mac: bytes, netns_fd: int) -> Veth:
-    """Return the pair to make; its peer is born in the workload's namespace."""
+def veth(attachment: Attachment, mac: bytes, netns_fd: int | None) -> Veth:
+    """Return the pair to make; its peer is born in the workload's namespace, or, None, in the host's."""
     return Veth(
         name=attachment.host_interface,
         peer=attachment.interface,

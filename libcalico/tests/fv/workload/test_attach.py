@@ -320,6 +320,29 @@ class TestRoutes:
         assert container.run(["cat", "/proc/sys/net/ipv4/ip_forward"]).stdout.strip() == "1"
 
 
+class TestWithoutNamespace:
+    """For orchestrators that move the inner end themselves, as Docker does."""
+
+    def test_the_inner_end_waits_on_the_host(self, site, container, attachment, wanted):
+        made = attach(site, attachment(interface="tmp0"), wanted(), None)
+        inner = site.links()["tmp0"]
+        assert inner["address"] == made.mac.hex(":")
+        assert "addr_info" not in inner or not inner["addr_info"]
+        routes = site.host.run(["ip", "route"]).stdout
+        assert f"{made.addresses[0].cidr.address} dev {made.host_interface}" in routes
+        site.host.run(["ip", "link", "set", "tmp0", "netns", container.name])
+        detach(site, attachment(), handle="net.0123456789abcdef")
+        assert site.is_clean()
+        assert set(site.links(container)) == {"lo"}
+
+    def test_a_name_that_is_taken_leaves_nothing(self, site, attachment, wanted):
+        site.host.run(["ip", "link", "add", "tmp0", "type", "bridge"])
+        with pytest.raises(NetlinkError, match="the host's network namespace: it has"):
+            attach(site, attachment(interface="tmp0"), wanted(), None)
+        site.host.run(["ip", "link", "delete", "tmp0"])
+        assert site.is_clean()
+
+
 class TestWaiting:
     def test_it_ends_when_felix_reports_the_endpoint(self, site, inside, attachment, wanted):
         results = []

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from libcalico.net.ifnames import container_interface, pod_interface
+from libcalico.net.ifnames import DEFAULT_PREFIX, container_interface, pod_interface
 from libcalico.workload.cni.model import Args, NetConf
 from libcalico.workload.model import Identity
 
@@ -40,18 +40,21 @@ def identity(args: Args, conf: NetConf, node: str) -> Identity:
     )
 
 
-def host_interface(who: Identity) -> str:
+def host_interface(who: Identity, prefix: str = DEFAULT_PREFIX) -> str:
     """Return the name of the host end: the same for every call about this interface.
 
     As in Go Calico for pods, and for the first interface of containers whose id is random. It takes the
     beginning of the id; where that could be another container's too, ours is a digest.
+
+    Args:
+        prefix: what Felix knows workload interfaces by.
     """
     if who.orchestrator == "k8s":
         pod = who.pod if who.endpoint == _FIRST_INTERFACE else f"{who.pod}.{who.endpoint}"
-        return pod_interface(who.namespace, pod)
+        return pod_interface(who.namespace, pod, prefix)
     if who.endpoint == _FIRST_INTERFACE and _TELLING_ID.fullmatch(who.container_id):
-        return container_interface(who.container_id)
-    return pod_interface(who.container_id, who.endpoint)
+        return container_interface(who.container_id, prefix)
+    return pod_interface(who.container_id, who.endpoint, prefix)
 
 
 def labels(conf: NetConf) -> dict[str, str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from libcalico.client import Client
 from libcalico.errors import NetlinkError
 from libcalico.net.addresses import Cidr
+from libcalico.net.ifnames import first_prefix
 from libcalico.net.macs import mac_text, parse_mac
 from libcalico.netlink.netns import Netns, open_netns
 from libcalico.resources.clusterinfo import ClusterInformation
@@ -101,6 +102,8 @@ class CalicoPlugin:
         self._conf = conf
         self._call = call
         self._who = identity.identity(args, conf, host.node_name(conf))
+        prefix = first_prefix(call.environ.get("FELIX_INTERFACEPREFIX", ""))
+        self._host_interface = identity.host_interface(self._who, prefix)
 
     def add(self) -> Result:
         """Attach the container."""
@@ -161,7 +164,7 @@ class CalicoPlugin:
         conf = self._conf
         attachment = Attachment(
             identity=self._who,
-            host_interface=identity.host_interface(self._who),
+            host_interface=self._host_interface,
             interface=self._args.ifname,
             mac=self._mac(),
             mtu=host.mtu(conf),
@@ -198,7 +201,7 @@ class CalicoPlugin:
         with netns or nullcontext():
             self._workloads.detach(
                 self._who,
-                host_interface=identity.host_interface(self._who),
+                host_interface=self._host_interface,
                 interface_name=self._args.ifname,
                 netns=netns,
                 handle=self._handle() if delegate is None else None,
@@ -267,12 +270,17 @@ class Maintenance:
     def garbage_collect(self, args: Args) -> None:
         """Detach containers of this network and node that the runtime does not know any more.
 
+        ``calico-ipam`` on its own only releases their addresses.
+
         Whether a container is of this network is told by its IPAM handle; with another IPAM plugin, by
         the profile of its endpoint.
         """
         require_ready(self._workloads.client)
         node = host.node_name(self._conf)
         kept = {container for container, _ in self._conf.valid_attachments}
+        if self._call.plugin == CALICO_IPAM:
+            self._collect_handles(node, kept, {})
+            return
         endpoints = self._endpoints_by_container(node)
         kind = cni_ipam.section(self._conf).type
         if kind == CALICO_IPAM:

@@ -80,6 +80,18 @@ class TestIpam:
         status, printed = call(connections, "ADD", runtimeConfig={"ips": ["10.65.0.9"]})
         assert (status, printed["code"]) == (1, 100)
 
+    def test_garbage_collection_releases_what_is_not_in_use(self, connections, store):
+        _, result = call(connections, "ADD")
+        fields = {"cniVersion": "1.1.0", "cni.dev/valid-attachments": []}
+        kept = {"cniVersion": "1.1.0"}
+        kept["cni.dev/valid-attachments"] = [{"containerID": "c1", "ifname": "eth0"}]
+        assert call(connections, "GC", **kept) == (0, None)
+        assert call(connections, "CHECK", prevResult=result) == (0, None)
+        assert call(connections, "GC", **(fields | {"nodename": "n2"})) == (0, None)
+        assert call(connections, "CHECK", prevResult=result) == (0, None)
+        assert call(connections, "GC", **fields) == (0, None)
+        assert not MemoryBackend(store).read("/calico/ipam/v2/handle/").items
+
 
 class TestErrors:
     def test_they_are_one_line_in_the_version_of_the_call(self, connections, store):

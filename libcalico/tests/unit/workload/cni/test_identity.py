@@ -49,6 +49,10 @@ def test_host_interfaces_are_named_as_go_names_them():
     assert identity.host_interface(nginx) == "calic440f455693"
 
 
+def test_host_interfaces_begin_as_felix_expects():
+    assert identity.host_interface(who(), "tap") == "tap8b5c3ad1f4b"
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [
