@@ -94,7 +94,7 @@ def create(given: Input, config: str | None, skip_exists: bool) -> None:
     _change("create", given, config, AlreadyExistsError if skip_exists else None)
 
 
-@calicoctl.command(examples=("calicoctl apply -f policy.yaml", "cat *.yaml | calicoctl apply -f -"))
+@calicoctl.command(examples=("calicoctl apply -f policy.yaml", "calicoctl apply -R -f policies/"))
 @takes_input
 @config
 def apply(given: Input, config: str | None) -> None:

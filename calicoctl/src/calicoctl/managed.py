@@ -5,7 +5,7 @@ Source: calico-control-plane reference, section 6.3.
 
 from __future__ import annotations
 
-from libcalico.errors import UnsupportedOperationError
+from libcalico.client import messages
 from libcalico.resources.model import ResourceId
 
 #: Policies that Kubernetes' controllers copy; they would overwrite any change.
@@ -19,14 +19,10 @@ def refuse(operation: str, which: ResourceId) -> None:
         UnsupportedOperationError: says why.
     """
     if which.kind == "ClusterInformation":
-        raise _refused(operation, which, "resource is readonly")
+        raise messages.unsupported(operation, which, "resource is readonly")
     if which.kind == "NetworkPolicy" and which.name.startswith(_PREFIX):
-        raise _refused(
+        raise messages.unsupported(
             operation,
             which,
             "kubernetes network policies must be managed through the kubernetes API",
         )
-
-
-def _refused(operation: str, which: ResourceId, why: str) -> UnsupportedOperationError:
-    return UnsupportedOperationError(f"operation {operation} is not supported on {which}: {why}")

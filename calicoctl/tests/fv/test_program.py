@@ -251,6 +251,7 @@ def test_node_run_shows_what_it_would_do(ctl):
             "node",
             "run",
             "--dryrun",
+            "--runtime=native",
             "--name=h1",
             "--ip=autodetect",
             "--as=64512",

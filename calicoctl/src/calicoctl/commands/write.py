@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from calicoctl import managed, manifests, namespaces
 from calicoctl.batch import Outcome, Verb
-from libcalico.client import Client
+from libcalico.client import Client, messages
 from libcalico.errors import (
     CalicoError,
     UnauthorizedError,
@@ -137,13 +137,18 @@ def _replace(client: Client, resource: Resource) -> None:
 
 
 def _is_built_in(client: Client, resource: Resource) -> bool:
-    """Whether it is, unchanged, the profile that every reader sees and nobody can store.
+    """Whether it is the profile that every reader sees and nobody can store.
 
     A listing of the profiles holds it, and must be good to be applied.
+
+    Raises:
+        UnsupportedOperationError: it is, and is to be changed.
     """
     if not isinstance(resource, Profile) or resource.name != DEFAULT_ALLOW_PROFILE:
         return False
-    return resource.spec == client.profiles.get(resource.name).spec
+    if resource.spec != client.profiles.get(resource.name).spec:
+        raise messages.unsupported("update", id_of(resource), "the profile is built in")
+    return True
 
 
 def _delete(client: Client, resource: Resource) -> None:
