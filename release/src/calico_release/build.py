@@ -10,7 +10,6 @@ import hashlib
 import json
 import shutil
 import sys
-import tarfile
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -109,8 +108,8 @@ def build(
 def _export(git: Git, commit: str, source: Path) -> None:
     archive = source.with_suffix(".tar")
     git("archive", "--format=tar", f"--output={archive}", commit)
-    with tarfile.open(archive) as tar:
-        tar.extractall(source, filter="data")
+    source.mkdir()
+    run(["tar", "--extract", f"--file={archive}", f"--directory={source}"])
 
 
 def _chosen(known: dict[str, Package], only: Collection[str]) -> list[Package]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -38,7 +38,7 @@ OUT = click.option(
 )
 @click.pass_context
 def command(context: click.Context, root: Path) -> None:
-    """Release the packages of this tree, each with a version of its own.
+    r"""Release the packages of this tree, each with a version of its own.
 
     \b
     The steps, in order:
@@ -96,11 +96,11 @@ def do_cut(
     cut.cut(root, target, day.isoformat(), only, dry_run=dry_run, say=click.echo)
 
 
-def _day(text: str | None) -> datetime.date:
+def _day(text: str | None) -> dt.date:
     if text is None:
-        return datetime.datetime.now(datetime.UTC).date()
+        return dt.datetime.now(dt.UTC).date()
     try:
-        return datetime.date.fromisoformat(text)
+        return dt.date.fromisoformat(text)
     except ValueError as error:
         raise ReleaseError(f"--date {text}: {error}") from error
 

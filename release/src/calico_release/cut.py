@@ -10,7 +10,8 @@ intent, nothing has happened; killed after it, the next run completes exactly th
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection
+import sys
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -170,12 +171,22 @@ def _release_texts(root: Path, release: Release, date: str) -> None:
     if release.note is not None:
         (folder / fragments.FOLDER).mkdir(exist_ok=True)
         _write(folder / fragments.FOLDER / "+needs.fix.md", release.note + "\n")
-    command = ["towncrier", "build", "--yes", "--config", str(_CONFIG), "--dir", str(folder)]
+    command = [
+        sys.executable,
+        "-m",
+        "towncrier",
+        "build",
+        "--yes",
+        "--config",
+        str(_CONFIG),
+        "--dir",
+        str(folder),
+    ]
     details = ["--name", release.package.name, "--version", str(release.version), "--date", date]
     run([*command, *details], cwd=root)
 
 
-def _rewrite(root: Path, release: Release, version: str, requirements: dict[str, str]) -> None:
+def _rewrite(root: Path, release: Release, version: str, requirements: Mapping[str, str]) -> None:
     path = root / release.package.folder / "pyproject.toml"
     try:
         _write(path, render.pyproject(_text(path), version, requirements))

@@ -1,4 +1,4 @@
-"""What releases need of git: facts of a clone, commits beside the working tree, atomic moves of references."""
+"""What releases need of git: facts of a clone, commits beside the working tree, atomic updates of refs."""
 
 from __future__ import annotations
 

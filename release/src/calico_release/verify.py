@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import configparser
+import sys
 import zipfile
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from calico_release import build, packages
-from calico_release.build import Manifest
 from calico_release.commands import ReleaseError, run
 
 #: How a command is asked for its version, where it is not ``--version``.
@@ -73,7 +73,7 @@ def _needs(wheel: Path) -> list[str]:
 
 def _install_and_ask(wheel: Path, alone: list[Path]) -> str:
     with TemporaryDirectory(prefix="calico-release-") as folder:
-        run(["python3", "-m", "venv", folder])
+        run([sys.executable, "-m", "venv", folder])
         binaries = Path(folder) / "bin"
         pip = [str(binaries / "python"), "-m", "pip", "--disable-pip-version-check"]
         run([*pip, "install", "--quiet", *map(str, alone)])
