@@ -150,8 +150,20 @@ def _wait_ready(supervisor: Any, environ: Mapping[str, str], timeout_s: float) -
         time.sleep(_READY_POLL_S)
 
 
+@main.command()
+@click.option("--timeout", "timeout_s", default=60.0, show_default=True, help="Seconds.")
+def wait(*, timeout_s: float) -> None:
+    """Wait until 'run', started elsewhere, has all services ready; silent and exit code 0 once they are."""
+    from calico_node.supervisor.apply import Supervisor  # noqa: PLC0415 - only this command needs it
+
+    _wait_ready(Supervisor(node_paths.from_environ(os.environ)), os.environ, timeout_s)
+
+
 def _why_not_started(supervisor: Any, environ: Mapping[str, str]) -> str:
-    states = supervisor.states()
+    try:
+        states = supervisor.states()
+    except UnavailableError:
+        return "start-up has not finished"
     waiting = [f"{s.name} is {s.state} ({s.detail})" for s in states if not s.is_running]
     if waiting:
         return ", ".join(waiting)

@@ -1,6 +1,7 @@
 """node: run and look at the services of this host.
 
-The services are another program, ``calico-node``; it is called as a user would call it.
+The services are another program, ``calico-node``, on this host or in a container; it is called as a
+user would call it.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from typing import Any
 
 import click
 
+from calicoctl import docker_node, node_container
 from calicoctl.grammar import Group
 from calicoctl.node_status import render
+from libcalico import process
 from libcalico.errors import CalicoError, ConfigError
 
 #: Option → variable that calico-node reads. Source: calico-control-plane reference, section 6.6.
@@ -31,6 +34,8 @@ _VARIABLES = {
     "ip6_autodetection_method": "IP6_AUTODETECTION_METHOD",
     "backend": "CALICO_NETWORKING_BACKEND",
 }
+
+_TIMEOUT_S = 60.0
 
 
 @click.group(cls=Group, examples=("calicoctl node run --ip=autodetect", "calicoctl node status"))
@@ -56,10 +61,25 @@ def node() -> None:
 @click.option("--no-default-ippools", is_flag=True, help="Do not create pools if there are none.")
 @click.option(
     "--runtime",
-    type=click.Choice(["native"]),
-    default="native",
+    type=click.Choice(["docker", "native"]),
+    default="docker",
     show_default=True,
-    help="native: processes of this host, under a supervisor.",
+    help="docker: the container calico-node. native: processes of this host, under a supervisor.",
+)
+@click.option(
+    "--node-image", default=docker_node.IMAGE, show_default=True, help="Image of the container."
+)
+@click.option(
+    "--log-dir", default=docker_node.LOG_DIR, show_default=True, help="The container's logs, here."
+)
+@click.option("--libnetwork", is_flag=True, help="Serve as Docker's network and IPAM driver, too.")
+@click.option(
+    "--etcd",
+    type=click.Choice(["embedded"]),
+    help="embedded: run an etcd of this host's own, for a trial on one host (native only).",
+)
+@click.option(
+    "--timeout", "timeout_s", type=float, help="Seconds to wait until ready.  [default: 60]"
 )
 @click.option("--foreground", is_flag=True, help="Stay with the services until they end.")
 @click.option("--dryrun", is_flag=True, help="Print the command and its settings, do nothing.")
@@ -69,12 +89,59 @@ def run(**options: Any) -> None:
     They are Felix, the BGP agent with BIRD, and the workload server. Returns when they are ready.
     """
     settings = _settings(options)
-    command = [_calico_node(), "run", *([] if options["foreground"] else ["--detach"])]
+    if options["runtime"] == "docker":
+        _run_container(options, settings)
+    else:
+        _run_native(options, settings)
+
+
+def _run_container(options: Mapping[str, Any], settings: Mapping[str, str]) -> None:
+    if options["etcd"]:
+        raise click.UsageError("--etcd=embedded needs --runtime=native")
+    command = docker_node.command(
+        docker_node.NodeContainer(
+            settings=settings,
+            environ=os.environ,
+            image=options["node_image"],
+            log_dir=options["log_dir"],
+            foreground=options["foreground"],
+            libnetwork=options["libnetwork"],
+        )
+    )
+    if options["dryrun"]:
+        click.echo(shlex.join(["docker", *command]))
+        return
+    node_container.require(options["node_image"])
+    if _runs_natively():
+        raise ConfigError(
+            "Calico's services run on this host already, outside Docker; stop them first:"
+            " calicoctl node stop"
+        )
+    if options["foreground"]:
+        node_container.become(command)
+    node_container.start(command, timeout_s=options["timeout_s"] or _TIMEOUT_S)
+    click.echo("Calico node started successfully")
+
+
+def _run_native(options: Mapping[str, Any], settings: Mapping[str, str]) -> None:
+    command = [_calico_node(), "run"]
+    if not options["foreground"]:
+        command.append("--detach")
+    if options["timeout_s"] is not None:
+        command.append(f"--timeout={options['timeout_s']:g}")
+    if options["etcd"]:
+        command.append(f"--etcd={options['etcd']}")
+    if options["libnetwork"]:
+        settings = {**settings, "CALICO_LIBNETWORK_ENABLED": "true"}
     if options["dryrun"]:
         shown = [f"{name}={shlex.quote(value)}" for name, value in sorted(settings.items())]
         click.echo(" ".join([*shown, shlex.join(command)]))
         return
-    _need_root("node run")
+    _need_root("node run --runtime=native")
+    if node_container.is_running():
+        raise ConfigError(
+            "calico/node runs in Docker on this host already; stop it first: calicoctl node stop"
+        )
     sys.stdout.flush()
     os.execve(command[0], command, {**os.environ, **settings})
 
@@ -85,6 +152,10 @@ def stop() -> None:
 
     Policy and routes stay in force.
     """
+    if node_container.state() is not None:
+        ran = node_container.stop()
+        click.echo("Calico node stopped" if ran else "Calico node is not running")
+        return
     _need_root("node stop")
     _exit_with(subprocess.run([_calico_node(), "stop"], check=False))
 
@@ -92,17 +163,15 @@ def stop() -> None:
 @node.command(examples=("calicoctl node status",))
 def status() -> None:
     """Show whether Calico runs on this host, and its BGP sessions."""
-    _need_root("node status")
-    reply = subprocess.run(
-        [_calico_node(), "status", "--output", "json"],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
+    if node_container.is_running():
+        said, complaint = node_container.report(), ""
+    else:
+        _need_root("node status")
+        said, complaint = _native_report()
     try:
-        report = json.loads(reply.stdout)
+        report = json.loads(said)
     except ValueError as error:
-        raise CalicoError(reply.stderr.strip() or "calico-node gave no status") from error
+        raise CalicoError(complaint or "calico-node gave no status") from error
     text, healthy = render(report)
     click.echo(text)
     if not healthy:
@@ -120,10 +189,32 @@ def _settings(options: Mapping[str, Any]) -> dict[str, str]:
     return settings
 
 
-def _calico_node() -> str:
+def _native_report() -> tuple[str, str]:
+    """Return what calico-node says of itself, and its complaints; without it, that nothing runs."""
+    program = _find_calico_node()
+    if program is None:
+        return json.dumps({"services": {}, "bgp": None}), ""
+    done = process.run([program, "status", "--output", "json"], check=False)
+    return done.stdout, done.stderr.strip()
+
+
+def _runs_natively() -> bool:
+    """Whether calico-node's supervisor runs on this host."""
+    said, _ = _native_report()
+    try:
+        return bool(json.loads(said)["services"])
+    except ValueError:
+        return False
+
+
+def _find_calico_node() -> str | None:
     """Return the path of the calico-node program: beside this one, or on PATH."""
     beside = Path(sys.argv[0]).resolve().parent / "calico-node"
-    found = str(beside) if beside.exists() else shutil.which("calico-node")
+    return str(beside) if beside.exists() else shutil.which("calico-node")
+
+
+def _calico_node() -> str:
+    found = _find_calico_node()
     if found is None:
         raise ConfigError(
             "calico-node is not installed here; install it with: pip install calico-node"
