@@ -151,12 +151,16 @@ class _Family:
         found = self._held(number)
         if len(found) >= number:
             return tuple(found)
-        owned = self._owned_blocks()
-        for cidr in owned:
-            found += self._from_own(cidr, number - len(found))
+        affine = self._affine_blocks()
+        owned = 0
+        for cidr in affine:
+            block = claim.own(self._view, self._host, cidr) if len(found) < number else None
+            if block is not None:
+                owned += 1
+                found += self._take(block, number - len(found))
         if len(found) < number:
-            self._view.require(*map(block_key, owned), fresh=True)
-            found += self._from_elsewhere(number - len(found), len(owned))
+            self._view.require(*map(block_key, affine), fresh=True)
+            found += self._from_elsewhere(number - len(found), owned)
         return tuple(found)
 
     def _held(self, number: int) -> list[Assigned]:
@@ -169,7 +173,7 @@ class _Family:
             return [self._describe(block, n) for block, n in held[:number]]
         return []
 
-    def _owned_blocks(self) -> list[Cidr]:
+    def _affine_blocks(self) -> list[Cidr]:
         """Return the host's blocks in usable pools; those that no pool selects any more are given up."""
         affine = self._view.affine_blocks(self._host, self._version)
         usable, strange = [], []
@@ -185,12 +189,6 @@ class _Family:
 
     def _selected(self, cidr: Cidr) -> bool:
         return selected(self._view, self._host, cidr, self._all_pools)
-
-    def _from_own(self, cidr: Cidr, number: int) -> list[Assigned]:
-        if number <= 0:
-            return []
-        block = claim.own(self._view, self._host, cidr)
-        return [] if block is None else self._take(block, number)
 
     def _from_elsewhere(self, number: int, owned: int) -> list[Assigned]:
         limit = min(self._config.block_limit, self._request.max_blocks or self._config.block_limit)
