@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import ctypes
 import os
-import select
+import struct
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -25,8 +25,9 @@ from libcalico.resources.names import parse_name
 DEFAULT_DIRECTORY: Final = Path("/var/run/calico/endpoint-status")
 #: Characters that Go's url.PathEscape leaves as they are.
 _PLAIN: Final = "-_.~$&+:=@"
-_IN_CLOEXEC, _IN_NONBLOCK = os.O_CLOEXEC, os.O_NONBLOCK
-_IN_CLOSE_WRITE, _IN_MOVED_TO = 0x8, 0x80
+# Source: linux/inotify.h.
+_IN_CLOSE_WRITE, _IN_MOVED_TO, _IN_IGNORED = 0x8, 0x80, 0x8000
+_EVENT: Final = struct.Struct("=iIII")  # watch, mask, cookie, bytes of the name that follows
 _EVENTS_BYTES: Final = 64 << 10
 #: How often to look when the kernel gives us no inotify instance.
 _LOOK_EVERY_S: Final = 0.01
@@ -60,12 +61,13 @@ def wait(endpoint: WorkloadEndpoint, directory: Path, timeout_s: float) -> bool:
     """Return whether Felix reported the endpoint before the time was over."""
     path = directory / file_name(endpoint)
     deadline = time.monotonic() + timeout_s
-    with _changes(directory) as changes:
+    watch = _watch(directory)
+    with watch.changed:
         while not _tells(path, endpoint):
             left_s = deadline - time.monotonic()
             if left_s <= 0:
                 return False
-            _await_change(changes, left_s)
+            watch.changed.wait(left_s if watch.is_alive else min(left_s, _LOOK_EVERY_S))
     return True
 
 
@@ -76,27 +78,54 @@ def _tells(path: Path, endpoint: WorkloadEndpoint) -> bool:
         return False
 
 
-def _await_change(changes: int | None, left_s: float) -> None:
-    if changes is None:
-        time.sleep(min(left_s, _LOOK_EVERY_S))
-        return
-    poll = select.poll()
-    poll.register(changes, select.POLLIN)
-    if poll.poll(left_s * 1000):
-        os.read(changes, _EVENTS_BYTES)
+class _Watch:
+    """Wakes all who wait on ``changed`` when a file of the directory was written.
 
+    One for each directory, for the life of the process: closing an inotify instance takes the kernel
+    ten milliseconds, more than all the rest of attaching a workload.
+    """
 
-@contextmanager
-def _changes(directory: Path) -> Iterator[int | None]:
-    """Yield a descriptor that is readable when a file of the directory was written; None without inotify."""
-    libc: Any = ctypes.CDLL(None, use_errno=True)
-    fd = libc.inotify_init1(_IN_CLOEXEC | _IN_NONBLOCK)
-    if fd < 0:
-        yield None
-        return
-    try:
+    def __init__(self, directory: Path) -> None:
+        self.changed = threading.Condition()
+        self.is_alive = False
+        self._directory = directory
+        libc: Any = ctypes.CDLL(None, use_errno=True)
+        self._fd = libc.inotify_init1(os.O_CLOEXEC)
+        if self._fd < 0:
+            return
         mask = _IN_CLOSE_WRITE | _IN_MOVED_TO
-        watched = libc.inotify_add_watch(fd, os.fsencode(directory), mask) >= 0
-        yield fd if watched else None
-    finally:
-        os.close(fd)
+        if libc.inotify_add_watch(self._fd, os.fsencode(directory), mask) < 0:
+            os.close(self._fd)
+            return
+        self.is_alive = True
+        threading.Thread(target=self._read, name="endpoint-status", daemon=True).start()
+
+    def _read(self) -> None:
+        while self.is_alive:
+            events = os.read(self._fd, _EVENTS_BYTES)
+            with self.changed:
+                # The kernel says so when the directory itself is gone; who asks next watches anew.
+                self.is_alive = not any(mask & _IN_IGNORED for mask in _masks(events))
+                self.changed.notify_all()
+        os.close(self._fd)
+
+
+def _masks(events: bytes) -> Iterator[int]:
+    offset = 0
+    while offset < len(events):
+        _, mask, _, name_bytes = _EVENT.unpack_from(events, offset)
+        yield mask
+        offset += _EVENT.size + name_bytes
+
+
+_watches: dict[Path, _Watch] = {}
+_watches_lock = threading.Lock()
+
+
+def _watch(directory: Path) -> _Watch:
+    """Return the watch of a directory; a dead one (no inotify, or no directory) is tried again."""
+    with _watches_lock:
+        watch = _watches.get(directory)
+        if watch is None or not watch.is_alive:
+            watch = _watches[directory] = _Watch(directory)
+        return watch
