@@ -14,6 +14,7 @@ from calico_test.lab import Lab
 
 _ROOT = Path(__file__).parent.parent
 _SAMPLES = 60
+_TOGETHER = 100
 _PLUGIN = "/opt/cni/bin/calico"
 
 
@@ -33,10 +34,20 @@ def run(report: Report) -> None:
             calls = [{"env": stage.variables(verb, name), "stdin": config} for name in names]
             result = report.add(f"cni: {verb}, spawn to exit", "ms", _spawn(host, _PLUGIN, calls))
             report.ratio(f"cni: {verb} over /bin/true", result, bare)
+        _together(report, host, config)
 
 
-def _spawn(host: Host, program: str, calls: list[dict[str, object]]) -> list[float]:
-    script = [sys.executable, "-m", "bench.spawn", str(_SAMPLES), program]
+def _together(report: Report, host: Host, config: str) -> None:
+    names = [f"t{number}" for number in range(_TOGETHER)]
+    for name in names:
+        host.run(["ip", "netns", "add", name])
+    calls = [{"env": stage.variables("ADD", name), "stdin": config} for name in names]
+    title = f"cni: {_TOGETHER} ADDs at once, until the last has ended"
+    report.add(title, "ms", _spawn(host, _PLUGIN, calls, "together"))
+
+
+def _spawn(host: Host, program: str, calls: list[dict[str, object]], *mode: str) -> list[float]:
+    script = [sys.executable, "-m", "bench.spawn", str(_SAMPLES), program, *mode]
     done = host.run(
         script,
         env={"PYTHONPATH": str(_ROOT)},
