@@ -34,6 +34,7 @@ from libcalico.selector import parse
 
 _T = TypeVar("_T")
 _BOTH: Final[frozenset[PolicyType]] = frozenset({"Ingress", "Egress"})
+_LAST_PORT: Final = 65535
 _DENY: Final = {"action": "Deny"}
 
 
@@ -114,13 +115,11 @@ def endpoint(value: bytes) -> Reading[Endpoint | None]:
         if not spec.ip_networks:
             return Reading(None)
         addresses = tuple(dict.fromkeys(_address(text) for text in spec.ip_networks))
-        ports = tuple(
-            NamedPort(p.name, protocol_number(p.protocol), p.port) for p in spec.ports or ()
-        )
+        ports = tuple(_named_port(port) for port in spec.ports or ())
         sources = tuple(
             parse_cidr(text, strict=False) for text in spec.allow_spoofed_source_prefixes or ()
         )
-    except (msgspec.MsgspecError, UnicodeDecodeError, ValidationError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValidationError) as error:
         return Reading(None, f"{error}; it is treated as absent")
     return Reading(
         Endpoint(
@@ -140,6 +139,12 @@ def _address(text: str) -> Cidr:
     if not cidr.is_address:
         raise ValidationError(f"spec.ipNetworks: {text!r} is more than one address")
     return cidr
+
+
+def _named_port(port: _Port) -> NamedPort:
+    if not 0 <= port.port <= _LAST_PORT:
+        raise ValidationError(f"spec.ports: {port.port} is not within 0 to {_LAST_PORT}")
+    return NamedPort(port.name, protocol_number(port.protocol), port.port)
 
 
 def network_set(which: ResourceId, value: bytes) -> Reading[LabelledOwner | None]:
@@ -266,5 +271,6 @@ def _readable(
                 codec.decode({"spec": {name: [rule]}}, kind=kind, keep_unknown=False)
                 kept[name][number] = rule
             except ValidationError as error:
-                problems.append(f"{error} (rule {number}); the rule denies everything")
+                told = str(error).replace(f"{name}[0]", f"{name}[{number}]")
+                problems.append(f"{told}; the rule denies everything")
     return codec.decode({"spec": kept}, kind=kind, keep_unknown=False), problems

@@ -12,6 +12,8 @@ from calico_node.felix.calc.decode import Endpoint
 from calico_node.felix.calc.policies import PolicyResolver
 from calico_node.felix.calc.told import Told
 from calico_node.felix.messages import EndpointId, LocalEndpoint
+from libcalico.errors import ValidationError
+from libcalico.net.macs import parse_mac
 
 #: What the kernel and our rules take for an interface's name.
 _INTERFACE: Final = re.compile(r"[a-zA-Z0-9_.-]{1,15}")
@@ -29,12 +31,9 @@ class LocalEndpoints:
 
     def put(self, endpoint_id: EndpointId, endpoint: Endpoint) -> str:
         """An endpoint is on this host; return why it cannot be connected, or nothing."""
-        if not _INTERFACE.fullmatch(endpoint.interface):
+        if problem := _problem_with(endpoint):
             self.remove(endpoint_id)
-            return (
-                f"spec.interfaceName: {endpoint.interface!r} is no interface's name; "
-                "the endpoint is not connected"
-            )
+            return f"{problem}; the endpoint is not connected"
         old = self._endpoints.get(endpoint_id)
         self._count_profiles(old.profiles if old is not None else (), endpoint.profiles)
         self._endpoints[endpoint_id] = endpoint
@@ -78,3 +77,16 @@ class LocalEndpoints:
             self._resolver.policies_of(endpoint_id),
             endpoint.allowed_sources,
         )
+
+
+def _problem_with(endpoint: Endpoint) -> str:
+    """Names go into files and sysctls, so that ``..`` must not be one."""
+    name = endpoint.interface
+    if not _INTERFACE.fullmatch(name) or not name.strip("."):
+        return f"spec.interfaceName: {name!r} is no interface's name"
+    try:
+        if endpoint.mac:
+            parse_mac(endpoint.mac)
+    except ValidationError as error:
+        return f"spec.mac: {error}"
+    return ""

@@ -90,7 +90,7 @@ def claim(text: str, value: bytes | None) -> Reading[tuple[Cidr, bool] | None]:
         return Reading((block, False))
     try:
         affinity = msgspec.json.decode(value or b"{}")
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return Reading((block, True), f"not JSON: {error}; the block is treated as claimed")
     is_pending = isinstance(affinity, dict) and affinity.get("state") == "pending"
     return Reading((block, not is_pending))

@@ -19,6 +19,7 @@ from libcalico.selector import Node, parse, selector_id, unique_id
 
 #: Denies everything; stands for what cannot be understood.
 DENY_ALL: Final = CompiledRule("Deny")
+_LAST_ICMP: Final = 255
 _WIDER: Final = "the rule matches whatever the request"
 _NEVER: Final = "the rule never matches"
 _HTTP: Final = {"Allow": _NEVER, "Pass": _NEVER, "Deny": _WIDER, "Log": _WIDER}
@@ -67,8 +68,10 @@ def compile_rules(rules: Iterable[Rule], namespace: str, path: str) -> Compiled:
             compiled.problems.append(f"{path}[{number}].http: not enforced; {_HTTP[rule.action]}")
         if not can_match(rule):
             continue
+        sets: dict[SetId, SetSpec] = {}
         try:
-            compiled.rules.append(_compile(rule, namespace, compiled.sets))
+            compiled.rules.append(_compile(rule, namespace, sets))
+            compiled.sets |= sets
         except ValidationError as error:
             compiled.problems.append(f"{path}[{number}]: {error}; the rule denies everything")
             compiled.rules.append(DENY_ALL)
@@ -102,7 +105,12 @@ def _compile(rule: Rule, namespace: str, sets: dict[SetId, SetSpec]) -> Compiled
 
 
 def _icmp(fields: ICMPFields | None) -> tuple[int, int | None] | None:
-    return None if fields is None or fields.type is None else (fields.type, fields.code)
+    if fields is None or fields.type is None:
+        return None
+    for number in (fields.type, fields.code or 0):
+        if not 0 <= number <= _LAST_ICMP:
+            raise ValidationError(f"ICMP type or code {number} is not within 0 to {_LAST_ICMP}")
+    return fields.type, fields.code
 
 
 def _comment(rule: Rule) -> str:

@@ -118,7 +118,7 @@ def told_from_scratch(state):
     return dataplane
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(SEEDS, st.lists(st.sampled_from([0.03, 0.1, 0.5]), max_size=8), st.sampled_from([0, 0.15]))
 def test_the_sum_of_changes_depends_on_the_last_state_only(seed, shares, damage):
     datastore, rng = Datastore(seed, damage=damage), Random(seed)
@@ -140,7 +140,7 @@ def test_the_sum_of_changes_depends_on_the_last_state_only(seed, shares, damage)
     assert dataplane.state() == told_from_scratch({}).state()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(SEEDS)
 def test_packets_are_judged_as_the_reference_evaluator_judges_them(seed):
     maker = worlds.WorldMaker(seed)
@@ -158,7 +158,7 @@ def test_packets_are_judged_as_the_reference_evaluator_judges_them(seed):
                 assert told == expected.allowed, expected.steps
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(SEEDS, st.lists(st.just(0.3), max_size=4))
 def test_sets_hold_what_walking_their_selectors_finds(seed, shares):
     maker, calculation, dataplane = worlds.WorldMaker(seed), Calculation(worlds.HOST), Dataplane()
