@@ -112,6 +112,13 @@ class ExternalConnectivity(EndpointRequest, frozen=True, kw_only=True, rename="p
     options: dict[str, Any] | None = None
 
 
+class Discovery(Request, frozen=True, kw_only=True, rename="pascal"):
+    """Network: a Docker node came or went (daemons that share a store)."""
+
+    discovery_type: int = 0
+    discovery_data: Any = None
+
+
 #: Method as in the URL → the request it carries.
 METHODS: Mapping[str, type[Request]] = MappingProxyType(
     {
@@ -126,6 +133,8 @@ METHODS: Mapping[str, type[Request]] = MappingProxyType(
         "NetworkDriver.Leave": EndpointRequest,
         "NetworkDriver.ProgramExternalConnectivity": ExternalConnectivity,
         "NetworkDriver.RevokeExternalConnectivity": EndpointRequest,
+        "NetworkDriver.DiscoverNew": Discovery,
+        "NetworkDriver.DiscoverDelete": Discovery,
         "IpamDriver.GetCapabilities": Request,
         "IpamDriver.GetDefaultAddressSpaces": Request,
         "IpamDriver.RequestPool": RequestPool,

@@ -1,0 +1,173 @@
+"""Completes what Docker does not tell a driver: networks' names, containers and their labels.
+
+Docker's API tells them. A thread follows its events, and looks at everything whenever it has (again)
+connected, so that nothing depends on having seen an event. Until an endpoint is completed it has neither
+labels nor profile, and policy denies; the event comes before the container's first process is started.
+
+Whoever Docker does not know any more is removed then, too: what is left of containers that ended while
+the plugin was not there.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping
+
+from libcalico.errors import CalicoError, NotFoundError, UnavailableError
+from libcalico.ipam import IpamClient
+from libcalico.resources.endpoints import WorkloadEndpoint
+from libnetwork_plugin import interface, plan
+from libnetwork_plugin.docker_api import Docker, Event, Network
+from libnetwork_plugin.store import Endpoints, Profiles
+
+_log = logging.getLogger(__name__)
+#: How long a container may take to start: what is younger may be unknown to Docker's API yet.
+_GRACE = dt.timedelta(minutes=2)
+_RETRY_S = 1.0
+_CONNECT_S = 3.0
+
+
+class Completion:
+    """Follows Docker.
+
+    Args:
+        connect: opens Docker's API.
+        driver: our name in Docker.
+        endpoints: of this host.
+        profiles: of the networks.
+        ipam: where endpoints' addresses are from.
+        now: the time, with a zone.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], Docker],
+        driver: str,
+        endpoints: Endpoints,
+        profiles: Profiles,
+        ipam: IpamClient,
+        now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+    ) -> None:
+        self._connect = connect
+        self._driver = driver
+        self._endpoints = endpoints
+        self._profiles = profiles
+        self._ipam = ipam
+        self._now = now
+        self._stopping = threading.Event()
+        self._connected = threading.Event()
+        self._docker: Docker | None = None
+        self._problem = "not connected yet"
+
+    def require(self) -> None:
+        """Wait a moment for Docker's API.
+
+        Raises:
+            UnavailableError: it does not answer; the text says why.
+        """
+        if not self._connected.wait(_CONNECT_S):
+            raise UnavailableError(
+                f"{self._problem}; the names of networks and the labels of containers come from it"
+            )
+
+    def run(self) -> None:
+        """Follow Docker until :meth:`stop`; whatever fails is tried again."""
+        while not self._stopping.is_set():
+            try:
+                self._follow()
+                self._problem = "Docker closed its stream of events"
+            except CalicoError as error:
+                self._problem = str(error)
+            self._connected.clear()
+            if not self._stopping.is_set():
+                _log.warning("docker is not followed error=%r", self._problem)
+            self._stopping.wait(_RETRY_S)
+
+    def stop(self) -> None:
+        """End :meth:`run`, from another thread."""
+        self._stopping.set()
+        if self._docker is not None:
+            self._docker.close()
+
+    def _follow(self) -> None:
+        docker = self._docker = self._connect()
+        try:
+            with docker.events(self._driver) as events:
+                self._connected.set()
+                self.synchronize(docker)
+                _log.info("docker is followed driver=%s", self._driver)
+                for event in events:
+                    self.handle(docker, event)
+        finally:
+            docker.close()
+
+    def handle(self, docker: Docker, event: Event) -> None:
+        """Do what an event asks for."""
+        if event.action == "destroy":
+            self._profiles.forget(event.network_id)
+            return
+        if event.action not in ("create", "connect"):
+            return
+        network = docker.network(event.network_id)
+        if network is not None:
+            self._complete(docker, network, self._endpoints.all())
+
+    def synchronize(self, docker: Docker) -> None:
+        """Look at all networks and endpoints, complete them, and remove what Docker does not know."""
+        stored = self._endpoints.all()
+        networks = docker.networks(self._driver)
+        for network in networks:
+            self._complete(docker, network, stored)
+        self._profiles.forget_others({network.id for network in networks})
+        self._remove_unknown(networks, stored)
+
+    def _complete(
+        self, docker: Docker, network: Network, stored: Iterable[WorkloadEndpoint]
+    ) -> None:
+        profile = plan.profile_name(network.name)
+        self._profiles.ensure(profile, network.id)
+        wanted = {
+            endpoint.spec.endpoint: network.containers[endpoint.spec.endpoint]
+            for endpoint in stored
+            if endpoint.spec.endpoint in network.containers
+            and not plan.is_complete(endpoint, network.containers[endpoint.spec.endpoint], profile)
+        }
+        labels = docker.labels(sorted(set(wanted.values())))
+        for endpoint_id, container in wanted.items():
+            if container in labels:
+                self._complete_endpoint(endpoint_id, container, labels[container], profile)
+
+    def _complete_endpoint(
+        self, endpoint_id: str, container: str, labels: Mapping[str, str], profile: str
+    ) -> None:
+        try:
+            self._endpoints.change(
+                endpoint_id, lambda found: plan.completed(found, container, labels, profile)
+            )
+        except NotFoundError:  # the container has ended meanwhile
+            return
+        _log.info("endpoint completed endpoint=%s container=%s", endpoint_id, container)
+
+    def _remove_unknown(
+        self, networks: Iterable[Network], stored: Iterable[WorkloadEndpoint]
+    ) -> None:
+        known = {endpoint_id for network in networks for endpoint_id in network.containers}
+        for endpoint in stored:
+            if endpoint.spec.endpoint not in known and self._is_old(
+                endpoint.metadata.creation_timestamp
+            ):
+                _log.warning(
+                    "endpoint is unknown to docker and is removed endpoint=%s", endpoint.name
+                )
+                interface.remove(endpoint.spec.interface_name)
+                self._endpoints.delete(endpoint.spec.endpoint)
+                self._ipam.release_endpoint(endpoint)
+
+    def _is_old(self, timestamp: str | None) -> bool:
+        try:
+            created = dt.datetime.fromisoformat(timestamp or "")
+        except ValueError:
+            return False
+        return self._now() - created > _GRACE

@@ -1,0 +1,232 @@
+"""Hosts with a Docker engine, Calico's services and the plugin each, and one etcd for all.
+
+An engine runs in the namespaces of its host, and in a PID namespace of its own, so that no container can
+outlive it. Its image is made of a static busybox: no registry is needed.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from calico_test.hosts import Host
+from calico_test.lab import Lab
+
+BIN = Path(sys.executable).parent
+DOCKER, IMAGE = "/usr/bin/docker", "busybox"
+PLUGIN_SOCKET = "/run/docker/plugins/calico.sock"
+DEADLINE_S = 30.0
+
+
+def until(condition: Callable[[], Any], what: str = "", deadline_s: float = DEADLINE_S) -> Any:
+    """Return what the condition returns as soon as that is true."""
+    deadline = time.monotonic() + deadline_s
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"not within {deadline_s} s: {what}"
+        time.sleep(0.01)
+    return found
+
+
+def image() -> bytes:
+    """Return a root file system of busybox alone, as a tar file."""
+    program = shutil.which("busybox")
+    assert program is not None, "install busybox-static"
+    applets = subprocess.run([program, "--list"], capture_output=True, text=True, check=True).stdout
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as tar:
+        tar.add(program, "bin/busybox")
+        for applet in applets.split():
+            link = tarfile.TarInfo(f"bin/{applet}")
+            link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+            if applet != "busybox":
+                tar.addfile(link)
+        for name in ("tmp", "etc"):
+            folder = tarfile.TarInfo(name)
+            folder.type, folder.mode = tarfile.DIRTYPE, 0o777
+            tar.addfile(folder)
+    return file.getvalue()
+
+
+class Engine:
+    """A host with Docker and the plugin."""
+
+    def __init__(self, lab: Lab, host: Host) -> None:
+        assert lab.etcd is not None
+        self.lab, self.host, self.name = lab, host, host.name
+        self.env = {
+            "ETCD_ENDPOINTS": lab.etcd.endpoint,
+            "PATH": f"{BIN}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin",
+        }
+        self.dockerd: subprocess.Popen[Any] | None = None
+        self.plugin: subprocess.Popen[Any] | None = None
+
+    def start(self, archive: Path) -> None:
+        """Start Calico's services, the engine and the plugin."""
+        node = ["calicoctl", "node", "run", "--runtime=native", f"--name={self.name}"]
+        self.host.run(
+            [*node, "--ip=autodetect", "--ip6=autodetect", "--no-default-ippools"], env=self.env
+        )
+        self.start_docker()
+        self.host.run([DOCKER, "import", "--change", 'CMD ["sh"]', str(archive), IMAGE])
+        self.start_plugin()
+
+    def start_docker(self) -> None:
+        alone = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child=SIGKILL", "--"]
+        options = ["--data-root=/run/docker-data", "--bridge=none", "--pidfile=/run/docker.pid"]
+        self.dockerd = self.host.popen([*alone, "dockerd", *options], log="dockerd", env=self.env)
+        until(self._docker_answers, "dockerd")
+
+    def _docker_answers(self) -> bool:
+        return self.host.run([DOCKER, "version"], check=False).returncode == 0
+
+    def start_plugin(self, *options: str) -> None:
+        command = ["libnetwork-plugin", "serve", "--log-level=debug", *options]
+        self.plugin = self.host.popen(command, log="plugin", env=self.env)
+        until(lambda: self.host.exists(PLUGIN_SOCKET), "the plugin's socket")
+
+    def stop_plugin(self, number: int = signal.SIGTERM) -> int:
+        assert self.plugin is not None
+        self.plugin.send_signal(number)
+        return self.plugin.wait(DEADLINE_S)
+
+    def stop(self) -> None:
+        """End the containers, the plugin and the engine."""
+        if self.dockerd is not None:
+            containers = self.docker("ps", "-aq").split()
+            if containers:
+                self.docker("rm", "-f", *containers)
+            self.dockerd.kill()
+            self.dockerd.wait(DEADLINE_S)
+        if self.plugin is not None and self.plugin.poll() is None:
+            self.stop_plugin()
+        self.host.run(["calicoctl", "node", "stop", "--force"], env=self.env, check=False)
+
+    def docker(self, *argv: str) -> str:
+        """Run docker; return what it printed."""
+        return self.host.run([DOCKER, *argv], timeout_s=90).stdout.strip()
+
+    def refused(self, *argv: str) -> str:
+        """Run a docker command that must fail; return its complaint."""
+        done = self.host.run([DOCKER, *argv], check=False, timeout_s=90)
+        assert done.returncode != 0, done.stdout
+        return done.stderr
+
+    def run(self, name: str, network: str, *options: str) -> str:
+        """Start a container that stays; return its IPv4 address."""
+        command = ["run", "-d", "--init", "--name", name, "--net", network, *options]
+        self.docker(*command, IMAGE, "sleep", "1000000")
+        return self.address(name, network)
+
+    def inspect(self, what: str) -> Any:
+        return json.loads(self.docker("inspect", what))[0]
+
+    def address(self, name: str, network: str) -> str:
+        return str(self.inspect(name)["NetworkSettings"]["Networks"][network]["IPAddress"])
+
+    def execute(self, container: str, *argv: str) -> str:
+        return self.docker("exec", container, *argv)
+
+    def pings(self, container: str, address: str) -> bool:
+        """Whether one ping is answered within a second."""
+        command = [DOCKER, "exec", container, "ping", "-c1", "-W1", address]
+        return self.host.run(command, check=False).returncode == 0
+
+    def links(self) -> set[str]:
+        """Names of the workload interfaces and of those that were to be moved into containers."""
+        listed = json.loads(self.host.sh("ip -json link"))
+        return {link["ifname"] for link in listed if link["ifname"].startswith(("cali", "tmp"))}
+
+
+class Cluster:
+    """Engines on hosts of one lab."""
+
+    until = staticmethod(until)
+
+    def __init__(self, lab: Lab, archive: Path) -> None:
+        self.lab = lab
+        self.engines = [Engine(lab, host) for host in lab.hosts]
+        self.pool("pool4", "10.65.0.0/16")
+        self.pool("pool6", "fd00:65::/112")
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda engine: engine.start(archive), self.engines))
+
+    def calicoctl(self, *argv: str, stdin: str | None = None) -> str:
+        first = self.engines[0]
+        return first.host.run(["calicoctl", *argv], env=first.env, stdin=stdin).stdout
+
+    def apply(self, kind: str, name: str, spec: dict[str, Any], namespace: str = "") -> None:
+        metadata = {"name": name} | ({"namespace": namespace} if namespace else {})
+        head = {"apiVersion": "projectcalico.org/v3", "kind": kind, "metadata": metadata}
+        self.calicoctl("apply", "-f", "-", stdin=json.dumps(head | {"spec": spec}))
+
+    def pool(self, name: str, cidr: str) -> None:
+        self.apply("IPPool", name, {"cidr": cidr, "natOutgoing": False})
+
+    def get(self, *what: str) -> list[dict[str, Any]]:
+        found = json.loads(self.calicoctl("get", *what, "-o", "json"))
+        items: list[dict[str, Any]] = found.get("items", [found])
+        return items
+
+    def endpoints(self) -> list[dict[str, Any]]:
+        return self.get("workloadendpoints", "-n", "libnetwork")
+
+    def profile_names(self) -> set[str]:
+        return {one["metadata"]["name"] for one in self.get("profiles")}
+
+    def assigned(self) -> int:
+        """How many addresses Docker has."""
+        assert self.lab.etcd is not None
+        handles = self.lab.etcd.get_prefix("/calico/ipam/v2/handle/libnetwork.")
+        return len(handles)
+
+    def stop(self) -> None:
+        for engine in self.engines:
+            engine.stop()
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("image") / "busybox.tar"
+    path.write_bytes(image())
+    return path
+
+
+@pytest.fixture(scope="module")
+def whole_cluster(archive: Path) -> Iterator[Cluster]:
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    missing = [program for program in (DOCKER, "dockerd") if shutil.which(program) is None]
+    if missing:
+        pytest.skip(f"needs Docker (Debian's docker.io): {', '.join(missing)}")
+    with Lab(2) as lab:
+        cluster = Cluster(lab, archive)
+        try:
+            yield cluster
+        finally:
+            cluster.stop()
+
+
+@pytest.fixture
+def cluster(whole_cluster: Cluster) -> Iterator[Cluster]:
+    """Two hosts, emptied of containers and networks after the test."""
+    yield whole_cluster
+    for engine in whole_cluster.engines:
+        containers = engine.docker("ps", "-aq").split()
+        if containers:
+            engine.docker("rm", "-f", *containers)
+        networks = engine.docker("network", "ls", "-q", "-f", "driver=calico").split()
+        if networks:
+            engine.docker("network", "rm", *networks)
