@@ -112,7 +112,7 @@ def main() -> None:
     help="A network configuration list to install instead of the one that the options make.",
 )
 def install(**options: Any) -> None:
-    r"""Write the plugins' executables and a network configuration.
+    """Write the plugins' executables and a network configuration.
 
     Installing again brings everything up to date; a runtime may call meanwhile.
 
