@@ -20,6 +20,7 @@ from libcalico.errors import (
 )
 from libcalico.ipam import AddressRequest, AssignRequest, IpamClient, IpamConfig, ReleaseRequest
 from libcalico.ipam.plan.view import RESERVATIONS
+from libcalico.net.addresses import parse_address, parse_cidr
 from libcalico.resources.endpoints import WorkloadEndpoint, WorkloadEndpointSpec
 
 
@@ -128,6 +129,36 @@ def test_a_named_pool_must_exist_and_be_enabled(cluster):
     for name in ("p", "10.9.0.0/16", "nonsense/99"):
         with pytest.raises(NoPoolError, match="does not exist, or is not enabled"):
             cluster.client().auto_assign(want(pools4=[name]))
+
+
+@pytest.mark.parametrize(
+    ("within", "first", "number"),
+    [
+        ("10.0.0.64/27", "10.0.0.64", 32),  # less than a block
+        ("10.0.0.128/25", "10.0.0.128", 128),  # two blocks
+        ("10.0.0.0/24", "10.0.0.0", 256),  # the pool
+    ],
+)
+def test_a_range_of_a_pool_is_filled_and_not_left(cluster, within, first, number):
+    cluster.pool("p", "10.0.0.0/24")
+    cidr = parse_cidr(within)
+    result = cluster.client().auto_assign(want(num4=500, within4=cidr, partial=True))
+    assert len(set(addresses(result))) == number
+    assert all(cidr.contains(parse_address(text)) for text in addresses(result))
+    assert first in addresses(result)
+
+
+def test_a_range_far_into_a_huge_pool_is_found(cluster):
+    cluster.pool("six", "fd00::/32")
+    within = parse_cidr("fd00:0:1234:5678::/64")
+    result = cluster.client().auto_assign(want(num4=0, num6=1, within6=within))
+    assert within.contains(parse_address(result.ipv6[0].address))
+
+
+def test_a_range_must_be_in_a_pool(cluster):
+    cluster.pool("p", "10.0.0.0/24")
+    with pytest.raises(NoPoolError, match=r"10\.0\.0\.0/23 is in no pool"):
+        cluster.client().auto_assign(want(within4=parse_cidr("10.0.0.0/23")))
 
 
 def test_reserved_addresses_are_left_alone_but_can_be_asked_for(cluster):

@@ -44,6 +44,8 @@ class AssignRequest:
         attributes: what to write about the owner (``node``, ``pod``, ``namespace``, ``timestamp``).
         pools4: CIDRs or names of pools to use; None: those that select the node.
         pools6: likewise.
+        within4: part of a pool, which alone is used, and of it only this range.
+        within6: likewise.
         namespace_labels: labels of the workload's namespace.
         max_blocks: limit of blocks of one family for the host; the smaller of this and the setting.
         max_per_handle: addresses of a family that the handle may own; it is given those it owns
@@ -58,6 +60,8 @@ class AssignRequest:
     attributes: Mapping[str, str] = field(default_factory=dict)
     pools4: Sequence[str] | None = None
     pools6: Sequence[str] | None = None
+    within4: Cidr | None = None
+    within6: Cidr | None = None
     use: Use = "Workload"
     namespace_labels: Mapping[str, str] = field(default_factory=dict)
     max_blocks: int | None = None
@@ -131,6 +135,20 @@ def _shortage(version: int, wanted: int, short: int, messages: Sequence[str]) ->
     return "; ".join([text, *messages])
 
 
+def _narrowed(pools: list[Pool], within: Cidr | None) -> list[Pool]:
+    """Return the pools, or what holds the range ``within`` of the one that has it.
+
+    Raises:
+        NoPoolError: none of them has it.
+    """
+    if within is None:
+        return pools
+    found = [pool.narrowed(within) for pool in pools if pool.cidr.contains(within)]
+    if not found:
+        raise NoPoolError(f"the range {within} is in no pool that may be used")
+    return found
+
+
 class _Family:
     """The assignment of addresses of one family; collects why it fell short."""
 
@@ -141,8 +159,9 @@ class _Family:
         self._host = request.host
         self._attribute = Attribute(request.handle, dict(request.attributes))
         self._all_pools = pools_plan.pools(view)
-        self._pools = pools_plan.choose(view, request.query(version))
-        self._reservations = pools_plan.reservations(view)
+        within = request.within4 if version == 4 else request.within6
+        self._pools = _narrowed(pools_plan.choose(view, request.query(version)), within)
+        self._reservations = pools_plan.reservations(view, within)
         self._config = view.config()
         self.messages: list[str] = []
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from libcalico.datastore import keys
@@ -48,6 +48,10 @@ class Pool:
     def block_of(self, address: Cidr) -> Cidr:
         """Return the block that holds the address."""
         return address.supernet(self.block_prefix)
+
+    def narrowed(self, within: Cidr) -> Pool:
+        """Return the pool as if it had only the blocks that a range of it needs."""
+        return replace(self, cidr=within.supernet(min(within.prefix, self.block_prefix)))
 
     def blocks(self, host: str) -> Iterator[Cidr]:
         """Yield all blocks; each host starts elsewhere, always at the same place.
@@ -172,21 +176,23 @@ def pool_of(all_pools: Sequence[Pool], cidr: Cidr) -> Pool | None:
 class Reservations:
     """Addresses that automatic assignment leaves alone. Source: 5.7."""
 
-    def __init__(self, ranges: Sequence[Cidr]) -> None:
+    def __init__(self, ranges: Sequence[Cidr], within: Cidr | None = None) -> None:
+        """Take the ranges that are reserved, and the one range that alone may be used, if there is one."""
         self._ranges = tuple(ranges)
+        self._within = within
 
     def reserved(self, block: Block, ordinal: int) -> bool:
         """Whether an address of the block is reserved."""
-        if not self._ranges:
-            return False
         value = block.cidr.first + ordinal
+        if self._within is not None and not self._within.first <= value <= self._within.last:
+            return True
         return any(
             r.version == block.cidr.version and r.first <= value <= r.last for r in self._ranges
         )
 
     def free(self, block: Block) -> list[int]:
         """Return the free ordinals that may be assigned, next one first."""
-        if not self._ranges:
+        if not self._ranges and self._within is None:
             return list(block.unallocated)
         return [n for n in block.unallocated if not self.reserved(block, n)]
 
@@ -195,8 +201,13 @@ class Reservations:
         return any(r.contains(cidr) for r in self._ranges)
 
 
-def reservations(view: View) -> Reservations:
-    """Return the reservations of the cluster; entries that cannot be read are left out."""
+def reservations(view: View, within: Cidr | None = None) -> Reservations:
+    """Return the reservations of the cluster; entries that cannot be read are left out.
+
+    Args:
+        view: of the store.
+        within: all that is not in this range counts as reserved, too.
+    """
     ranges = []
     for _, value in view.listing(RESERVATIONS):
         for text in _reserved_cidrs(value):
@@ -206,7 +217,7 @@ def reservations(view: View) -> Reservations:
                 )
             except ValidationError:
                 continue
-    return Reservations(ranges)
+    return Reservations(ranges, within)
 
 
 def _reserved_cidrs(value: Any) -> list[str]:
