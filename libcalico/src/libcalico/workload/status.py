@@ -33,10 +33,14 @@ _EVENTS_BYTES: Final = 64 << 10
 _LOOK_EVERY_S: Final = 0.01
 
 
-def file_name(endpoint: WorkloadEndpoint) -> str:
-    """Return the name of an endpoint's status file: ``<orchestrator> <namespace/workload> <endpoint>``."""
-    name = parse_name(endpoint.name)
-    parts = (name.orchestrator, f"{endpoint.namespace}/{name.workload}", name.endpoint)
+def file_name(namespace: str, endpoint_name: str) -> str:
+    """Return the name of an endpoint's status file: ``<orchestrator> <namespace/workload> <endpoint>``.
+
+    Raises:
+        ValidationError: the endpoint's name has not the usual form.
+    """
+    name = parse_name(endpoint_name)
+    parts = (name.orchestrator, f"{namespace}/{name.workload}", name.endpoint)
     return " ".join(quote(part, safe=_PLAIN) for part in parts)
 
 
@@ -59,7 +63,7 @@ def tells(content: bytes, endpoint: WorkloadEndpoint) -> bool:
 
 def wait(endpoint: WorkloadEndpoint, directory: Path, timeout_s: float) -> bool:
     """Return whether Felix reported the endpoint before the time was over."""
-    path = directory / file_name(endpoint)
+    path = directory / file_name(endpoint.namespace, endpoint.name)
     deadline = time.monotonic() + timeout_s
     watch = _watch(directory)
     with watch.changed:

@@ -12,11 +12,10 @@ import json
 import logging
 from collections.abc import Collection
 from pathlib import Path
-from urllib.parse import quote
 
 from calico_node.felix.messages import EndpointId, LocalEndpoint
 from libcalico.errors import ValidationError
-from libcalico.resources import names
+from libcalico.workload import status
 
 log = logging.getLogger(__name__)
 
@@ -24,11 +23,9 @@ log = logging.getLogger(__name__)
 def file_name(endpoint_id: EndpointId) -> str | None:
     """Return the name of an endpoint's file, or None if the endpoint's name has not the usual form."""
     try:
-        parts = names.parse_name(endpoint_id.name)
+        return status.file_name(endpoint_id.namespace, endpoint_id.name)
     except ValidationError:
         return None
-    workload = f"{endpoint_id.namespace}/{parts.workload}"
-    return " ".join(quote(part, safe="") for part in (parts.orchestrator, workload, parts.endpoint))
 
 
 def content(endpoint: LocalEndpoint) -> str:
