@@ -37,6 +37,7 @@ from libcalico.net.macs import parse_mac
 from libcalico.netlink.netns import Netns, open_netns
 from libcalico.resources.endpoints import WorkloadEndpoint
 from libcalico.resources.profiles import Profile
+from libcalico.resources.validate import validate
 from libcalico.workload import Attachment, Identity, Workloads, interface
 from libcalico.workload import plan as workload_plan
 
@@ -205,7 +206,8 @@ class Isolator:
         """
         addresses = plan.addresses(args.ipv4_addrs, args.ipv6_addrs)
         attachment = plan.attachment(args, self._place, self._owners(addresses))
-        workload_plan.endpoint(attachment, b"\0" * 6, addresses)
+        # Refused before anything is made; the MAC is not known yet.
+        validate(workload_plan.endpoint(attachment, bytes(6), addresses))
         with _opened(args.pid) as netns:
             self._ensure_profiles(args.netgroups)
             stored = self._stored(attachment.identity)
