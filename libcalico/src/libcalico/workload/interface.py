@@ -81,7 +81,12 @@ def _configure_host(host: NetlinkSocket, attachment: Attachment, cidrs: Sequence
     link = links.get_link(host, attachment.host_interface)
     if link is None:
         raise NetlinkError(f"{attachment.host_interface} disappeared", errno.ENODEV)
-    host.request(*plan.host_gateway(link.ifindex, cidrs), *plan.host_routes(link.ifindex, cidrs))
+    gateway, routed = plan.host_gateway(link.ifindex, cidrs), plan.host_routes(link.ifindex, cidrs)
+    refusals = host.batch([*gateway, *routed])
+    # If Felix knows the endpoint from an earlier attempt it may have been faster with the same routes.
+    exists = all(refusal.errno == errno.EEXIST for refusal in refusals)
+    if refusals and not (exists and set(cidrs) <= _destinations(host, link, plan.versions(cidrs))):
+        raise refusals[0]
 
 
 def remove(host_interface: str) -> None:
