@@ -54,9 +54,6 @@ class Population(Generic[ItemT]):
         self._families: dict[tuple[str, ...], _Family] = {(): self._root}
         self._families_by_parent: dict[str, dict[tuple[str, ...], _Family]] = {}
 
-    def __len__(self) -> int:
-        return len(self._items)
-
     def __contains__(self, item: object) -> bool:
         return item in self._items
 

@@ -90,8 +90,6 @@ class TermIndex(Generic[SelectorT]):
 
     def match(self, labels: Mapping[str, str]) -> int:
         """Return the terms that the labels satisfy."""
-        if not self._all:
-            return 0
         asked = frozenset(key for key in labels if key in self._keys)
         violated = self._violated_by_absence(asked)
         for key in asked:

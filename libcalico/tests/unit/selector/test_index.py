@@ -44,8 +44,10 @@ SELECTORS = st.recursive(
 FIXED = [parse(f"has({key})") for key in KEYS] + [
     parse(f"{key} == '{value}'") for key in KEYS for value in VALUES
 ]
-#: Its normal form has 4 ** 4 terms: it is walked.
+#: Their normal forms have 4 ** 4 and 33 terms: they are walked.
 LARGE = parse(" && ".join(["(a == 'x' || b == 'y' || has(pcns.a) || a contains 'y')"] * 4))
+
+WIDE = parse(" || ".join(f"(a == 'x{number}' && b != 'y')" for number in range(33)))
 
 
 class IndexMachine(RuleBasedStateMachine):
@@ -87,7 +89,7 @@ class IndexMachine(RuleBasedStateMachine):
         self.index.on_parent(parent, labels)
         self.parents[parent] = labels or {}
 
-    @rule(selector=st.sampled_from("ABC"), node=SELECTORS | st.just(LARGE))
+    @rule(selector=st.sampled_from("ABC"), node=SELECTORS | st.sampled_from([LARGE, WIDE]))
     def selector_is_set(self, selector, node):
         self.index.on_selector(selector, node)
         self.selectors[selector] = node
@@ -160,3 +162,15 @@ def test_an_emptied_index_keeps_nothing():
     assert not population._families_by_parent
     assert not terms._keys
     assert not terms._mask_by_selector
+
+
+def test_labels_of_very_many_shapes_are_matched():
+    index = LabelIndex()
+    index.on_selector("s", parse("has(wanted)"))
+    for item in range(20):
+        index.on_selector(item, parse(f"has(k{item})"))
+    for item in range(1500):
+        keys = [f"k{bit}" for bit in range(11) if item >> bit & 1]
+        index.on_item(item, dict.fromkeys([*keys, *["wanted"] * (item % 2)], ""))
+    assert index.members("s") == list(range(1, 1500, 2))
+    assert index.drain()["s"].added == list(range(1, 1500, 2))

@@ -190,3 +190,19 @@ def test_readiness(calculation):
     assert calculation.flush().ready is True
     calculation.on_update(key, None)
     assert calculation.flush().ready is False
+
+
+def test_the_built_in_profile_cannot_be_shadowed(calculation):
+    name = "projectcalico-default-allow"
+    endpoint = a.an_endpoint(node="here", profiles=[name])
+    changes = flush_with(calculation, endpoint, a.a_profile(name=name, ingress=[], egress=[]))
+    assert [rule.action for rule in changes.profiles[name].ingress] == ["Allow"]
+    calculation.on_update(keys.path_of(ResourceId("Profile", "", name)), None)
+    assert not calculation.flush()
+
+
+def test_readiness_is_known_without_a_flush(calculation):
+    assert not calculation.is_ready
+    cluster = a.a_cluster_information()
+    calculation.on_update(keys.path_of(id_of(cluster)), codec.encode(cluster))
+    assert calculation.is_ready
