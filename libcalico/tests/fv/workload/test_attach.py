@@ -352,14 +352,14 @@ class TestWaiting:
 
         thread = threading.Thread(target=work)
         thread.start()
-        name = status.file_name
         with site.backend.watch(["/calico/resources/"], 1) as events:
             for batch in events:
                 if any("workloadendpoints" in event.key for event in batch.events):
                     break
         (endpoint,) = site.client.workloadendpoints.list()
         spec = endpoint.spec
-        path = site.status_directory / name(endpoint)
+        name = status.file_name(endpoint.namespace, endpoint.name)
+        path = site.status_directory / name
         assert path.name == "cni default%2F0123456789abcdef eth0"
         report = {"ifaceName": spec.interface_name, "mac": spec.mac, "ipv4Nets": [], "ipv6Nets": []}
         path.write_text(json.dumps(report | {"ifaceName": "other"}))
