@@ -2,6 +2,7 @@
 
 * An endpoint that cannot be read is treated as absent; so is an address of a network set.
 * A rule that cannot be read denies everything in its place.
+* A policy of unknown types applies in both directions, a tier with an unknown action denies.
 * A policy whose selector cannot be read denies, in its types, everything in its namespace (a global
   one: everything). One that cannot be read at all does so before all tiers.
 * A profile of which only rules cannot be read keeps its labels; else it denies and lends none.
@@ -28,12 +29,14 @@ from libcalico.resources import codec, rewrite
 from libcalico.resources.model import ResourceId
 from libcalico.resources.names import DEFAULT_TIER, NAMESPACE_LABEL
 from libcalico.resources.networksets import GlobalNetworkSet, NetworkSet
-from libcalico.resources.policy import GlobalNetworkPolicy, NetworkPolicy, PolicyType, Rule, Tier
+from libcalico.resources.policy import GlobalNetworkPolicy, NetworkPolicy, PolicyType, Rule
 from libcalico.resources.profiles import Profile
 from libcalico.selector import parse
 
 _T = TypeVar("_T")
 _BOTH: Final[frozenset[PolicyType]] = frozenset({"Ingress", "Egress"})
+#: What msgspec raises for bytes that are no such JSON.
+_NO_JSON: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _LAST_PORT: Final = 65535
 _DENY: Final = {"action": "Deny"}
 
@@ -104,6 +107,16 @@ class _Endpoint(msgspec.Struct):
     spec: _EndpointSpec = msgspec.field(default_factory=_EndpointSpec)
 
 
+class _TierSpec(msgspec.Struct, rename="camel"):
+    order: float | None = None
+    default_action: Any = None
+
+
+class _Tier(msgspec.Struct):
+    spec: _TierSpec | None = None
+
+
+_tier_decoder: Final = msgspec.json.Decoder(_Tier)
 _endpoint_decoder: Final = msgspec.json.Decoder(_Endpoint)
 
 
@@ -119,7 +132,7 @@ def endpoint(value: bytes) -> Reading[Endpoint | None]:
         sources = tuple(
             parse_cidr(text, strict=False) for text in spec.allow_spoofed_source_prefixes or ()
         )
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValidationError) as error:
+    except (*_NO_JSON, ValidationError) as error:
         return Reading(None, f"{error}; it is treated as absent")
     return Reading(
         Endpoint(
@@ -174,11 +187,16 @@ def network_set(which: ResourceId, value: bytes) -> Reading[LabelledOwner | None
 def tier(value: bytes) -> Reading[TierPlace | None]:
     """Read a Tier; one that cannot be read is treated as missing: last, and denying at its end."""
     try:
-        stored = cast(Tier, codec.decode(value, kind="Tier", keep_unknown=False))
-    except ValidationError as error:
+        spec = _tier_decoder.decode(value).spec or _TierSpec()
+    except _NO_JSON as error:
         return Reading(None, f"{error}; it is treated as missing: last, and denying at its end")
-    order = inf if stored.spec.order is None else stored.spec.order
-    return Reading(TierPlace(order, stored.spec.default_action or "Deny"))
+    order = inf if spec.order is None else spec.order
+    if spec.default_action in (None, "", "Deny"):
+        return Reading(TierPlace(order, "Deny"))
+    if spec.default_action == "Pass":
+        return Reading(TierPlace(order, "Pass"))
+    problem = f"spec.defaultAction: {spec.default_action!r} is unknown; the tier denies at its end"
+    return Reading(TierPlace(order, "Deny"), problem)
 
 
 def profile(value: bytes) -> Reading[ProfileReading]:
@@ -233,21 +251,27 @@ def _definition(
     return Definition(tier_name, into, out_of), into.problems + out_of.problems
 
 
-def _policy_head(spec: dict[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in spec.items() if k not in ("ingress", "egress", "performanceHints")}
+def _policy_head(spec: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return what tells where the policy stands; unknown types make it apply in both directions."""
+    kept = {k: v for k, v in spec.items() if k not in ("ingress", "egress", "performanceHints")}
+    types = kept.get("types") or []
+    if isinstance(types, list) and all(known in _BOTH for known in types):
+        return kept, []
+    del kept["types"]
+    return kept, [f"spec.types: {types!r} are not known; the policy applies in both directions"]
 
 
-def _profile_head(spec: dict[str, Any]) -> dict[str, Any]:
-    return {"labelsToApply": spec.get("labelsToApply", {})}
+def _profile_head(spec: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    return {"labelsToApply": spec.get("labelsToApply", {})}, []
 
 
 def _readable(
-    value: bytes, kind: str, head: Callable[[dict[str, Any]], dict[str, Any]]
+    value: bytes, kind: str, head: Callable[[dict[str, Any]], tuple[dict[str, Any], list[str]]]
 ) -> tuple[object, list[str]]:
     """Decode a resource with rules; each rule that cannot be decoded is replaced by a deny.
 
     Args:
-        head: what of the spec must be readable beside the rules.
+        head: returns what of the spec must be readable beside the rules, and problems with it.
 
     Raises:
         ValidationError: the rest cannot be read either.
@@ -258,8 +282,8 @@ def _readable(
         whole = error
     try:
         spec = msgspec.json.decode(value, type=dict[str, Any])["spec"]
-        kept, problems = head(spec), []
-    except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, AttributeError, RecursionError):
+        kept, problems = head(spec)
+    except (*_NO_JSON, LookupError, AttributeError, TypeError):
         raise whole from None
     for name in ("ingress", "egress"):
         rules = spec.get(name) or []
