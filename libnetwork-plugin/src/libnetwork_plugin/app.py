@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from flask import Flask, Response, request
 
-from libcalico.errors import CalicoError
+from libcalico.errors import CalicoError, UnavailableError, ValidationError
 from libnetwork_plugin import wire
 from libnetwork_plugin.ipam_driver import IpamDriver
 from libnetwork_plugin.network_driver import NetworkDriver
@@ -23,8 +23,8 @@ Call = Callable[[Any], dict[str, Any]]
 def create_app(network: NetworkDriver, ipam: IpamDriver) -> Flask:
     """Return the application that answers for both drivers.
 
-    A call that fails answers ``{"Err": text}``, which Docker shows to its user: status 200 where the driver
-    refuses, 404 for an unknown call, 500 for a bug.
+    A call that fails answers ``{"Err": text}``, which Docker shows to its user. The status must tell of the
+    failure, too: of a reply with status 200, Docker's IPAM client does not read ``Err``.
     """
     calls: dict[str, Call] = {wire.ACTIVATE: _activate, **network.calls, **ipam.calls}
     app = Flask("libnetwork_plugin", static_folder=None)
@@ -55,7 +55,7 @@ def _answer(calls: Mapping[str, Call], method: str, body: bytes) -> Response:
         reply = calls[method](wire.decode(method, body))
     except CalicoError as error:
         _log.warning("call refused method=%s error=%r request=%s", method, str(error), _text(body))
-        return _response(wire.error(str(error)))
+        return _response(wire.error(str(error)), _status(error))
     except Exception:  # noqa: BLE001 - the edge of the process: Docker must get an answer
         _log.exception("call failed method=%s request=%s", method, _text(body))
         return _response(wire.error(f"{method}: internal error; see the plugin's log"), 500)
@@ -64,6 +64,15 @@ def _answer(calls: Mapping[str, Call], method: str, body: bytes) -> Response:
         "call method=%s took_ms=%.1f request=%s reply=%s", method, took_ms, _text(body), reply
     )
     return _response(msgspec.json.encode(reply))
+
+
+def _status(error: CalicoError) -> int:
+    match error:
+        case ValidationError():
+            return 400
+        case UnavailableError():
+            return 503
+    return 500
 
 
 def _text(body: bytes) -> str:

@@ -143,6 +143,7 @@ class IpamDriver:
         handle = self._new_handle()
         holder = pools.holder(pool, self._enabled()) if pool.subnet else None
         named = None if holder is None else [str(holder)]
+        within = None if holder == pool.range else pool.range
         is_v4 = pool.version == 4
         request = AssignRequest(
             host=self._node,
@@ -152,6 +153,8 @@ class IpamDriver:
             attributes=self._attributes("container"),
             pools4=named if is_v4 else None,
             pools6=None if is_v4 else named,
+            within4=within if is_v4 else None,
+            within6=None if is_v4 else within,
         )
         try:
             result = self._ipam.auto_assign(request)

@@ -124,6 +124,15 @@ class Engine:
         assert done.returncode != 0, done.stdout
         return done.stderr
 
+    def refused_after(self, first: Callable[[], Any], *argv: str) -> str:
+        """Do something, then run a docker command that must fail; return its complaint."""
+        first()
+        return self.refused(*argv)
+
+    def start_docker_command(self, *argv: str) -> subprocess.Popen[Any]:
+        """Start docker, and do not wait for it."""
+        return self.host.popen([DOCKER, *argv], log="docker")
+
     def run(self, name: str, network: str, *options: str) -> str:
         """Start a container that stays; return its IPv4 address."""
         command = ["run", "-d", "--init", "--name", name, "--net", network, *options]
