@@ -13,7 +13,7 @@ import logging
 import signal
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
+from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +24,13 @@ from calico_node.felix.calc.graph import Calculation, prefixes
 from calico_node.felix.config import Config, Source
 from calico_node.felix.dataplane.host import Host
 from calico_node.felix.messages import Changes, Problem
-from calico_node.felix.settings import Listener, listeners, route_settings, rule_settings
+from calico_node.felix.settings import (
+    Listener,
+    health_listener,
+    metrics_listener,
+    route_settings,
+    rule_settings,
+)
 from calico_node.health import apply as health_http
 from calico_node.health.apply import Answer
 from calico_node.health.model import Aggregator, Report, Reporter
@@ -54,13 +60,10 @@ class Felix:
         hostname: this node's name in the datastore.
         local: settings of file and environment, low to high.
         health: where to report to.
-
-    Attributes:
-        reconfigured: set when the configuration in force has changed.
     """
 
     def __init__(self, hostname: str, local: Sequence[Source], health: Aggregator) -> None:
-        self.reconfigured = asyncio.Event()
+        self._reconfigured = asyncio.Event()
         self._hostname = hostname
         self._local = local
         self._health = health
@@ -86,6 +89,11 @@ class Felix:
     def config(self) -> Config:
         """The configuration in force."""
         return self._config
+
+    @property
+    def reconfigured(self) -> asyncio.Event:
+        """Set when the configuration in force changes next."""
+        return self._reconfigured
 
     def close(self) -> None:
         """Close what is open. What was programmed stays in force."""
@@ -200,7 +208,8 @@ class Felix:
         self._health.report(_CONFIGURATION, Report(detail=detail))
         self._config = config
         self._is_configured = True
-        self.reconfigured.set()
+        self._reconfigured.set()
+        self._reconfigured = asyncio.Event()
         logging.getLogger().setLevel(logs.parse_level(config["LogSeverityScreen"]))
         if self._host is not None:
             self._guard(self._host.reconfigure, rules, routes)
@@ -253,7 +262,8 @@ async def run(felix: Felix, backend: AsyncBackend, health: Aggregator) -> None:
     """
     try:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_serve(felix, health))
+            tasks.create_task(_serve(felix, health, health_listener, {}))
+            tasks.create_task(_serve(felix, health, metrics_listener, {"/metrics": _metrics}))
             for group in prefixes(felix.hostname):
                 tasks.create_task(_follow(felix, backend, group))
             tasks.create_task(_tend(felix))
@@ -276,34 +286,36 @@ async def _tend(felix: Felix) -> None:
         await asyncio.sleep(_RETRY_S)
 
 
-async def _serve(felix: Felix, health: Aggregator) -> None:
+async def _serve(
+    felix: Felix,
+    health: Aggregator,
+    choose: Callable[[Config], Listener | None],
+    pages: Mapping[str, health_http.Page],
+) -> None:
     """Answer where the configuration in force says.
 
     A place that is taken at the start is an error: there may be another Felix. Later policy matters more.
     """
     is_first = True
     while True:
-        places = listeners(felix.config)
+        place = choose(felix.config)
         try:
             async with AsyncExitStack() as stack:
-                for place in places:
-                    await stack.enter_async_context(_listen(place, health))
+                if place is not None:
+                    served = health_http.serve(health, place.host, place.port, pages)
+                    await stack.enter_async_context(served)
                 is_first = False
-                while places == listeners(felix.config):
+                while place == choose(felix.config):
                     await felix.reconfigured.wait()
-                    felix.reconfigured.clear()
         except ConfigError as error:
             if is_first:
                 raise
-            repeated.log(logging.ERROR, "listen", "cannot answer, trying again error=%s", error)
+            repeated.log(logging.ERROR, choose, "cannot answer, trying again error=%s", error)
             await asyncio.sleep(_RETRY_S)
 
 
-def _listen(place: Listener, health: Aggregator) -> AbstractAsyncContextManager[int]:
-    pages = {}
-    if place.has_metrics:
-        pages["/metrics"] = lambda: Answer(200, metrics.page(), "text/plain; version=0.0.4")
-    return health_http.serve(health, place.host, place.port, pages)
+def _metrics() -> Answer:
+    return Answer(200, metrics.page(), "text/plain; version=0.0.4")
 
 
 def main(environ: Mapping[str, str]) -> int:

@@ -15,25 +15,24 @@ from libcalico.net.addresses import Cidr, parse_address
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """Where Felix answers, and what: health, or metrics beside it."""
+    """Where Felix answers."""
 
     host: str
     port: int
-    has_metrics: bool
 
 
-def listeners(config: Config) -> tuple[Listener, ...]:
-    """Return where Felix is to answer."""
-    places = (
-        ("HealthEnabled", Listener(config["HealthHost"], config["HealthPort"], has_metrics=False)),
-        (
-            "PrometheusMetricsEnabled",
-            Listener(
-                config["PrometheusMetricsHost"], config["PrometheusMetricsPort"], has_metrics=True
-            ),
-        ),
-    )
-    return tuple(place for switch, place in places if config[switch])
+def health_listener(config: Config) -> Listener | None:
+    """Return where Felix tells of its health, None for nowhere."""
+    if not config["HealthEnabled"]:
+        return None
+    return Listener(config["HealthHost"], config["HealthPort"])
+
+
+def metrics_listener(config: Config) -> Listener | None:
+    """Return where Felix shows its metrics, None for nowhere."""
+    if not config["PrometheusMetricsEnabled"]:
+        return None
+    return Listener(config["PrometheusMetricsHost"], config["PrometheusMetricsPort"])
 
 
 def rule_settings(config: Config) -> RuleSettings:

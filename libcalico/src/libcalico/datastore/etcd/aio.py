@@ -161,10 +161,13 @@ def time_left_s(attempts: Attempts) -> float:
     return attempts.time_left_s(time.monotonic())
 
 
-async def _requests(request: Message) -> AsyncIterator[Message]:
-    """Send the request, then keep our side of the stream open until gRPC cancels it."""
+async def _requests(request: Message, end: asyncio.Event) -> AsyncIterator[Message]:
+    """Send the request, then keep our side of the stream open until the end.
+
+    gRPC cancels this only with a call that still runs, and asyncio complains of what is left waiting.
+    """
     yield request
-    await asyncio.Event().wait()
+    await end.wait()
 
 
 def _task_is_canceled() -> bool:
@@ -180,6 +183,7 @@ class AsyncEtcdWatch:
         self._stream = stream
         self._closed = False
         self._call: Any = None
+        self._end = asyncio.Event()
         self._error: CalicoError | None = None
 
     async def __aenter__(self) -> Self:
@@ -204,6 +208,7 @@ class AsyncEtcdWatch:
         self._cancel()
 
     def _cancel(self) -> None:
+        self._end.set()
         if self._call is not None:
             self._call.cancel()
 
@@ -259,7 +264,9 @@ class AsyncEtcdWatch:
         self._cancel()
         request = self._stream.request()
         method, metadata = await self._backend.prepare(attempts, request)
-        self._call = method(_requests(request), metadata=[*metadata, channels.REQUIRE_LEADER])
+        self._end = asyncio.Event()
+        requests = _requests(request, self._end)
+        self._call = method(requests, metadata=[*metadata, channels.REQUIRE_LEADER])
         first = await self._backend.unless_closed(self._call.read())
         if first is _END:
             raise channels.broken(None)

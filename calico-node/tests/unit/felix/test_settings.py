@@ -1,0 +1,40 @@
+"""Parameters → what rules, routes and listeners are made with."""
+
+import pytest
+
+from calico_node.felix.config import Source, resolve
+from calico_node.felix.settings import (
+    Listener,
+    health_listener,
+    metrics_listener,
+    route_settings,
+    rule_settings,
+)
+from libcalico.errors import ConfigError
+
+
+def config(**texts):
+    return resolve([Source("test", texts)])
+
+
+def test_defaults_are_felixs():
+    assert rule_settings(config()).interface_prefixes == ("cali",)
+    assert rule_settings(config()).endpoint_to_host == "Drop"
+    assert route_settings(config()).priorities == {4: 1024, 6: 1024}
+
+
+def test_several_interface_prefixes():
+    several = config(InterfacePrefix="cali,tap")
+    assert rule_settings(several).interface_prefixes == ("cali", "tap")
+    assert route_settings(several).interface_prefixes == ("cali", "tap")
+
+
+def test_a_mark_mask_of_one_bit_is_refused_with_its_source():
+    with pytest.raises(ConfigError, match=r"test: NftablesMarkMask: .*0x100000 "):
+        rule_settings(config(NftablesMarkMask="0x100000"))
+
+
+def test_it_answers_where_it_is_switched_on():
+    assert health_listener(config()) is metrics_listener(config()) is None
+    assert health_listener(config(HealthEnabled="true", HealthPort="1")) == Listener("localhost", 1)
+    assert metrics_listener(config(PrometheusMetricsEnabled="true")) == Listener("", 9091)
