@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import os
-import threading
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
 from libcalico import logs
 from libcalico.errors import CalicoError
-from libnetwork_plugin import host
-from libnetwork_plugin.network_driver import Scope
 
 
 class _Group(click.Group):
@@ -91,7 +87,7 @@ def serve(
     socket: Path,
     docker_url: str,
     namespace: str,
-    scope: Scope,
+    scope: Literal["local", "global"],
     node_name: str,
     mtu: int,
     interface_prefix: str,
@@ -99,37 +95,16 @@ def serve(
 ) -> None:
     """Serve until SIGTERM or SIGINT. The datastore is found through ETCD_ENDPOINTS and so on."""
     logs.configure(log_level)
-    from libcalico.client import Client  # noqa: PLC0415 - only this command needs what is heavy
-    from libcalico.datastore import config  # noqa: PLC0415 - as above
-    from libcalico.ipam import IpamClient  # noqa: PLC0415 - as above
-    from libnetwork_plugin.app import create_app  # noqa: PLC0415 - as above
-    from libnetwork_plugin.completion import Completion  # noqa: PLC0415 - as above
-    from libnetwork_plugin.docker_api import DockerApi  # noqa: PLC0415 - as above
-    from libnetwork_plugin.ipam_driver import IpamDriver  # noqa: PLC0415 - as above
-    from libnetwork_plugin.network_driver import NetworkDriver  # noqa: PLC0415 - as above
-    from libnetwork_plugin.server import Server  # noqa: PLC0415 - as above
-    from libnetwork_plugin.store import Endpoints, Profiles  # noqa: PLC0415 - as above
+    from libnetwork_plugin import plugin  # noqa: PLC0415 - only this command needs what is heavy
 
-    node = node_name.lower() or host.node_name(os.environ)
-    with config.connect(config.load(os.environ)) as backend:
-        ipam = IpamClient(backend)
-        client = Client(backend, addresses=ipam)
-        endpoints, profiles = Endpoints(client, node, namespace), Profiles(client, node)
-        completion = Completion(
-            partial(DockerApi, docker_url), socket.stem, endpoints, profiles, ipam
-        )
-        network = NetworkDriver(
-            endpoints,
-            profiles,
-            require_docker=completion.require,
-            scope=scope,
-            mtu=mtu or host.mtu(),
-            interface_prefix=interface_prefix,
-        )
-        with Server(create_app(network, IpamDriver(client, ipam, endpoints)), socket) as server:
-            server.stop_on_signals()
-            follower = threading.Thread(target=completion.run, name="completion", daemon=True)
-            follower.start()
-            server.serve()
-            completion.stop()
-            follower.join(timeout=2.0)
+    node, mtu = plugin.node_and_mtu(node_name, mtu, os.environ)
+    settings = plugin.Settings(
+        socket=socket,
+        docker_url=docker_url,
+        namespace=namespace,
+        scope=scope,
+        node=node,
+        mtu=mtu,
+        interface_prefix=interface_prefix,
+    )
+    plugin.serve(settings, os.environ)

@@ -13,13 +13,14 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from libcalico.errors import CalicoError, NotFoundError, UnavailableError
-from libcalico.ipam import IpamClient
 from libcalico.resources.endpoints import WorkloadEndpoint
-from libnetwork_plugin import interface, plan
+from libnetwork_plugin import plan
+from libnetwork_plugin.addresses import Addresses
 from libnetwork_plugin.docker_api import Docker, Event, Network
+from libnetwork_plugin.interface import Interfaces
 from libnetwork_plugin.store import Endpoints, Profiles
 
 _log = logging.getLogger(__name__)
@@ -37,7 +38,8 @@ class Completion:
         driver: our name in Docker.
         endpoints: of this host.
         profiles: of the networks.
-        ipam: where endpoints' addresses are from.
+        addresses: that Docker has on this host.
+        interfaces: of this host.
         now: the time, with a zone.
     """
 
@@ -47,14 +49,17 @@ class Completion:
         driver: str,
         endpoints: Endpoints,
         profiles: Profiles,
-        ipam: IpamClient,
+        addresses: Addresses,
+        interfaces: Interfaces,
+        *,
         now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
     ) -> None:
         self._connect = connect
         self._driver = driver
         self._endpoints = endpoints
         self._profiles = profiles
-        self._ipam = ipam
+        self._addresses = addresses
+        self._interfaces = interfaces
         self._now = now
         self._stopping = threading.Event()
         self._connected = threading.Event()
@@ -151,23 +156,29 @@ class Completion:
         _log.info("endpoint completed endpoint=%s container=%s", endpoint_id, container)
 
     def _remove_unknown(
-        self, networks: Iterable[Network], stored: Iterable[WorkloadEndpoint]
+        self, networks: Sequence[Network], stored: Sequence[WorkloadEndpoint]
     ) -> None:
-        known = {endpoint_id for network in networks for endpoint_id in network.containers}
-        for endpoint in stored:
-            if endpoint.spec.endpoint not in known and self._is_old(
-                endpoint.metadata.creation_timestamp
-            ):
-                _log.warning(
-                    "endpoint is unknown to docker and is removed endpoint=%s", endpoint.name
-                )
-                interface.remove(endpoint.spec.interface_name)
-                self._endpoints.delete(endpoint.spec.endpoint)
-                self._ipam.release_endpoint(endpoint)
+        """Remove old endpoints that Docker does not know, and free old addresses that nobody has.
 
-    def _is_old(self, timestamp: str | None) -> bool:
-        try:
-            created = dt.datetime.fromisoformat(timestamp or "")
-        except ValueError:
-            return False
-        return self._now() - created > _GRACE
+        An endpoint whose interface is in a container stays: another engine may have made it.
+        """
+        before = self._now() - _GRACE
+        known = {endpoint_id for network in networks for endpoint_id in network.containers}
+        kept = set[str]().union(*(network.reserved for network in networks))
+        for endpoint in stored:
+            if self._is_left_over(endpoint, known, before):
+                _log.warning("endpoint is unknown to docker and removed endpoint=%s", endpoint.name)
+                self._interfaces.remove(endpoint.spec.interface_name)
+                self._endpoints.delete(endpoint.spec.endpoint)
+            else:
+                kept |= {cidr.address for cidr in plan.cidrs_of(endpoint)}
+        self._addresses.release_others(kept, before)
+
+    def _is_left_over(
+        self, endpoint: WorkloadEndpoint, known: set[str], before: dt.datetime
+    ) -> bool:
+        return (
+            endpoint.spec.endpoint not in known
+            and plan.is_older(endpoint.metadata.creation_timestamp, before)
+            and not self._interfaces.is_in_use(endpoint.spec.interface_name)
+        )

@@ -6,6 +6,7 @@ import errno
 import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
+from typing import Protocol
 
 from libcalico.errors import CalicoError, NetlinkError
 from libcalico.net.addresses import Cidr
@@ -18,30 +19,68 @@ from libcalico.workload import plan as workload_plan
 _log = logging.getLogger(__name__)
 
 
-def make(host_end: str, peer: str, mac: bytes, mtu: int, cidrs: Sequence[Cidr]) -> None:
-    """Make a pair on the host, its host end configured; nothing is left if that fails.
+class Interfaces(Protocol):
+    """What the plugin does to the host's interfaces. Every method may raise NetlinkError."""
 
-    A host end of that name from an earlier attempt is replaced.
+    def make(self, host_end: str, peer: str, mac: bytes, mtu: int, cidrs: Sequence[Cidr]) -> None:
+        """Make a pair on the host, its host end configured; nothing is left if that fails.
 
-    Args:
-        host_end: name of the end that stays.
-        peer: name of the end that Docker moves.
-        mac: of that end.
-        mtu: of both.
-        cidrs: the endpoint's addresses, which are routed to the host end.
+        A host end of that name from an earlier attempt is replaced.
 
-    Raises:
-        NetlinkError: the kernel refused; EEXIST if an address is routed elsewhere.
-    """
-    with ExitStack() as undo, NetlinkSocket() as host:
-        for stale in (host_end, peer):
-            links.delete_link(host, stale)
-        pair = Veth(name=host_end, peer=peer, mac=WORKLOAD_HOST_MAC, peer_mac=mac, mtu=mtu)
-        links.create_veth(host, pair)
-        undo.callback(_remove_quietly, host_end)
-        sysctl.apply(workload_plan.host_sysctls(host_end, cidrs))
-        _route(host, host_end, cidrs)
-        undo.pop_all()
+        Args:
+            host_end: name of the end that stays.
+            peer: name of the end that Docker moves.
+            mac: of that end.
+            mtu: of both.
+            cidrs: the endpoint's addresses, which are routed to the host end.
+
+        Raises:
+            NetlinkError: the kernel refused; EEXIST if an address is routed elsewhere.
+        """
+        ...
+
+    def remove(self, host_end: str) -> None:
+        """Remove a host end, and with it the pair and its routes; none is no error."""
+        ...
+
+    def is_in_use(self, host_end: str) -> bool:
+        """Whether the other end is in a container."""
+        ...
+
+
+class HostInterfaces:
+    """The interfaces of the caller's network namespace, which is the host's; see :class:`Interfaces`."""
+
+    def make(self, host_end: str, peer: str, mac: bytes, mtu: int, cidrs: Sequence[Cidr]) -> None:
+        """See :class:`Interfaces`."""
+        with ExitStack() as undo, NetlinkSocket() as host:
+            for stale in (host_end, peer):
+                links.delete_link(host, stale)
+            pair = Veth(name=host_end, peer=peer, mac=WORKLOAD_HOST_MAC, peer_mac=mac, mtu=mtu)
+            links.create_veth(host, pair)
+            undo.callback(remove_quietly, self, host_end)
+            sysctl.apply(workload_plan.host_sysctls(host_end, cidrs))
+            _route(host, host_end, cidrs)
+            undo.pop_all()
+
+    def remove(self, host_end: str) -> None:
+        """See :class:`Interfaces`."""
+        with NetlinkSocket() as host:
+            links.delete_link(host, host_end)
+
+    def is_in_use(self, host_end: str) -> bool:
+        """See :class:`Interfaces`."""
+        with NetlinkSocket() as host:
+            link = links.get_link(host, host_end)
+        return link is not None and link.peer_netns >= 0
+
+
+def remove_quietly(interfaces: Interfaces, host_end: str) -> None:
+    """Remove a host end because of another error, which is the one to tell."""
+    try:
+        interfaces.remove(host_end)
+    except CalicoError as error:
+        _log.warning("undo failed step='remove interface' error=%r", str(error))
 
 
 def _route(host: NetlinkSocket, host_end: str, cidrs: Sequence[Cidr]) -> None:
@@ -59,16 +98,3 @@ def _route(host: NetlinkSocket, host_end: str, cidrs: Sequence[Cidr]) -> None:
     for cidr in cidrs:
         if cidr not in routed:
             raise NetlinkError(f"{cidr} is routed elsewhere than to {host_end}", errno.EEXIST)
-
-
-def remove(host_end: str) -> None:
-    """Remove a host end, and with it the pair and its routes; none is no error."""
-    with NetlinkSocket() as host:
-        links.delete_link(host, host_end)
-
-
-def _remove_quietly(host_end: str) -> None:
-    try:
-        remove(host_end)
-    except CalicoError as error:  # the error that made us undo is the one to tell
-        _log.warning("undo failed step='remove interface' error=%r", str(error))

@@ -1,40 +1,14 @@
-"""The IPAM driver's calls: addresses of Calico's IP pools for Docker's networks.
-
-Every address is assigned under a handle of its own, ``libnetwork.<node>.<random>``, with what it is for,
-so that what a lost answer leaves can be found and is given back.
-"""
+"""The IPAM driver's calls: addresses of Calico's IP pools for Docker's networks."""
 
 from __future__ import annotations
 
-import datetime as dt
-import logging
-import uuid
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any
 
 from libcalico.client import Client
-from libcalico.errors import (
-    AddressInUseError,
-    CalicoError,
-    ConflictError,
-    NotFoundError,
-    UnavailableError,
-)
-from libcalico.ipam import AddressRequest, AssignRequest, IpamClient, ReleaseRequest
 from libcalico.net.addresses import Cidr, parse_address, parse_cidr
-from libnetwork_plugin import plan, pools, wire
-from libnetwork_plugin.pools import Pool
-from libnetwork_plugin.store import Endpoints
-
-_log = logging.getLogger(__name__)
-_HANDLE: Final = "libnetwork."
-_TYPE: Final = "type"
-_GATEWAY: Final = "gateway"
-
-
-def handle_prefix(node: str) -> str:
-    """Return how the handles of all addresses begin that Docker has on a host."""
-    return f"{_HANDLE}{node}."
+from libnetwork_plugin import pools, wire
+from libnetwork_plugin.addresses import Addresses
 
 
 class IpamDriver:
@@ -42,15 +16,12 @@ class IpamDriver:
 
     Args:
         client: of the datastore.
-        ipam: of the same datastore.
-        endpoints: of this host.
+        addresses: that Docker has on this host.
     """
 
-    def __init__(self, client: Client, ipam: IpamClient, endpoints: Endpoints) -> None:
+    def __init__(self, client: Client, addresses: Addresses) -> None:
         self._client = client
-        self._ipam = ipam
-        self._endpoints = endpoints
-        self._node = endpoints.node
+        self._addresses = addresses
 
     @property
     def calls(self) -> Mapping[str, Callable[[Any], dict[str, Any]]]:
@@ -108,80 +79,17 @@ class IpamDriver:
         pool = pools.parse(request.pool_id)
         wanted = pools.wanted_address(pool, request)
         if pools.is_gateway(request):
-            given = pools.no_gateway(pool) if wanted is None else self._reserve_gateway(wanted)
+            given = (
+                pools.no_gateway(pool)
+                if wanted is None
+                else self._addresses.reserve_gateway(wanted)
+            )
         elif wanted is not None:
-            given = self._assign(wanted, "address")
+            given = self._addresses.assign(wanted)
         else:
-            given = self._auto_assign(pool)
+            holder = pools.holder(pool, self._enabled()) if pool.subnet else None
+            given = self._addresses.auto_assign(pool, holder)
         return {"Address": given, "Data": {}}
-
-    def _reserve_gateway(self, address: Cidr) -> str:
-        """Keep containers off a gateway's address. Hosts with the same network share it."""
-        try:
-            return self._assign(address, _GATEWAY)
-        except AddressInUseError:
-            owner = self._ipam.attributes_of(address.address)
-            if owner.secondary.get(_TYPE) != _GATEWAY:
-                raise
-            return str(address)
-
-    def _assign(self, address: Cidr, kind: str) -> str:
-        handle = self._new_handle()
-        request = AddressRequest(
-            address=address.address,
-            host=self._node,
-            handle=handle,
-            attributes=self._attributes(kind),
-        )
-        try:
-            return str(parse_address(self._ipam.assign_ip(request).address))
-        except UnavailableError:
-            self._release_quietly(handle)
-            raise
-
-    def _auto_assign(self, pool: Pool) -> str:
-        handle = self._new_handle()
-        holder = pools.holder(pool, self._enabled()) if pool.subnet else None
-        named = None if holder is None else [str(holder)]
-        within = None if holder == pool.range else pool.range
-        is_v4 = pool.version == 4
-        request = AssignRequest(
-            host=self._node,
-            num4=int(is_v4),
-            num6=int(not is_v4),
-            handle=handle,
-            attributes=self._attributes("container"),
-            pools4=named if is_v4 else None,
-            pools6=None if is_v4 else named,
-            within4=within if is_v4 else None,
-            within6=None if is_v4 else within,
-        )
-        try:
-            result = self._ipam.auto_assign(request)
-        except UnavailableError:
-            self._release_quietly(handle)
-            raise
-        [assigned] = [*result.ipv4, *result.ipv6]
-        return str(parse_address(assigned.address))
-
-    def _new_handle(self) -> str:
-        return handle_prefix(self._node) + uuid.uuid4().hex
-
-    def _attributes(self, kind: str) -> dict[str, str]:
-        return {
-            "node": self._node,
-            "namespace": self._endpoints.namespace,
-            "orchestrator": plan.ORCHESTRATOR,
-            _TYPE: kind,
-            "timestamp": f"{dt.datetime.now(dt.UTC):%Y-%m-%dT%H:%M:%SZ}",
-        }
-
-    def _release_quietly(self, handle: str) -> None:
-        """Give back what may have been assigned although the answer was lost."""
-        try:
-            self._ipam.release_if_any(handle)
-        except CalicoError as error:  # the error that made us undo is the one to tell
-            _log.warning("undo failed step='release address' error=%r", str(error))
 
     def release_address(self, request: wire.ReleaseAddress) -> dict[str, Any]:
         """Free an address, if it is this host's and no endpoint has it; otherwise leave it.
@@ -190,18 +98,5 @@ class IpamDriver:
         """
         pool = pools.parse(request.pool_id)
         if request.address and request.address != pools.no_gateway(pool).partition("/")[0]:
-            self._release(parse_address(request.address.partition("/")[0]))
+            self._addresses.release(parse_address(request.address.partition("/")[0]))
         return {}
-
-    def _release(self, address: Cidr) -> None:
-        try:
-            owner, sequence = self._ipam.ownership_of(address.address)
-        except NotFoundError:
-            return
-        if not (owner.handle_id or "").startswith(handle_prefix(self._node)):
-            _log.info("address stays address=%s owner=%s", address.address, owner.handle_id)
-            return
-        users = [e.name for e in self._endpoints.all() if str(address) in e.spec.ip_networks]
-        if users:
-            raise ConflictError(f"{address.address} is not free: endpoint {users[0]} has it")
-        self._ipam.release_ips([ReleaseRequest(address.address, owner.handle_id, sequence)])

@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from typing import Any, Final, Literal
 
-from libcalico.errors import CalicoError, NotFoundError
+from libcalico.errors import NotFoundError
 from libcalico.resources.endpoints import WorkloadEndpoint
-from libnetwork_plugin import interface, plan, wire
+from libnetwork_plugin import plan, wire
+from libnetwork_plugin.interface import Interfaces, remove_quietly
 from libnetwork_plugin.store import Endpoints, Profiles
 
 Scope = Literal["local", "global"]
@@ -28,6 +29,7 @@ class NetworkDriver:
     Args:
         endpoints: of this host.
         profiles: of the networks.
+        interfaces: of this host.
         require_docker: raises UnavailableError if Docker's API cannot be asked about networks.
         scope: what Docker is told: ``global`` if its daemons share a store of networks.
         mtu: of containers' interfaces, in bytes.
@@ -38,6 +40,7 @@ class NetworkDriver:
         self,
         endpoints: Endpoints,
         profiles: Profiles,
+        interfaces: Interfaces,
         *,
         require_docker: Callable[[], None],
         scope: Scope = "local",
@@ -46,6 +49,7 @@ class NetworkDriver:
     ) -> None:
         self._endpoints = endpoints
         self._profiles = profiles
+        self._interfaces = interfaces
         self._require_docker = require_docker
         self._scope = scope
         self._mtu = mtu
@@ -128,10 +132,9 @@ class NetworkDriver:
         """
         plan.refuse_second(request.endpoint_id, request.sandbox_key, self._endpoints.all())
         stored = self._endpoints.get(request.endpoint_id)
-        host_end = stored.spec.interface_name
         with ExitStack() as undo:
             self._make_interface(request.endpoint_id, stored)
-            undo.callback(_quietly, lambda: interface.remove(host_end), "remove interface")
+            undo.callback(remove_quietly, self._interfaces, stored.spec.interface_name)
             self._endpoints.change(
                 request.endpoint_id, lambda found: plan.in_sandbox(found, request.sandbox_key)
             )
@@ -139,7 +142,7 @@ class NetworkDriver:
         return plan.joined(request.endpoint_id, plan.cidrs_of(stored))
 
     def _make_interface(self, endpoint_id: str, stored: WorkloadEndpoint) -> None:
-        interface.make(
+        self._interfaces.make(
             stored.spec.interface_name,
             plan.peer_interface(endpoint_id),
             plan.mac_bytes(stored),
@@ -149,14 +152,14 @@ class NetworkDriver:
 
     def leave(self, request: wire.EndpointRequest) -> dict[str, Any]:
         """Remove the interface, also without a datastore: the container is off the network at once."""
-        interface.remove(self._host_end(request.endpoint_id))
+        self._interfaces.remove(self._host_end(request.endpoint_id))
         with suppress(NotFoundError):
             self._endpoints.change(request.endpoint_id, lambda found: plan.in_sandbox(found, ""))
         return _NOTHING
 
     def delete_endpoint(self, request: wire.EndpointRequest) -> dict[str, Any]:
         """Remove the interface, if that is still there, and the endpoint."""
-        interface.remove(self._host_end(request.endpoint_id))
+        self._interfaces.remove(self._host_end(request.endpoint_id))
         self._endpoints.delete(request.endpoint_id)
         return _NOTHING
 
@@ -166,10 +169,3 @@ class NetworkDriver:
         if ports:
             _log.warning("ports are not published endpoint=%s ports=%s", request.endpoint_id, ports)
         return _NOTHING
-
-
-def _quietly(action: Callable[[], None], step: str) -> None:
-    try:
-        action()
-    except CalicoError as error:  # the error that made us undo is the one to tell
-        _log.warning("undo failed step=%r error=%r", step, str(error))

@@ -6,6 +6,7 @@ endpoints), 10.1 (what a network's profile allows).
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 import re
@@ -280,3 +281,11 @@ def mac_bytes(stored: WorkloadEndpoint) -> bytes:
 def is_complete(stored: WorkloadEndpoint, container_id: str, profile: str) -> bool:
     """Whether :func:`completed` has been stored already; a container's labels never change."""
     return stored.spec.container_id == container_id and stored.spec.profiles == [profile]
+
+
+def is_older(timestamp: str | None, than: dt.datetime) -> bool:
+    """Whether a time as Calico stores it (RFC 3339) is before another; what is no time is not."""
+    try:
+        return dt.datetime.fromisoformat(timestamp or "") < than
+    except (ValueError, TypeError):  # TypeError: without a zone it cannot be compared
+        return False
