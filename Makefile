@@ -5,13 +5,13 @@ PKG ?= $(PACKAGES)
 ARGS ?=
 BIN := $(CURDIR)/.venv/bin
 PYTEST := $(BIN)/pytest -q -c ../pyproject.toml --rootdir=.
-SOURCES := $(wildcard $(addsuffix /src,$(PKG)) $(addsuffix /tests,$(PKG))) $(if $(filter $(words $(PACKAGES)),$(words $(PKG))),demo bench)
+SOURCES := $(wildcard $(addsuffix /src,$(PKG)) $(addsuffix /tests,$(PKG))) $(if $(filter $(words $(PACKAGES)),$(words $(PKG))),demo bench) $(if $(filter docs,$(PKG)),docs/generate)
 STAMP := .venv/.installed
 # Runs the tests of one tier in each package; a package without that tier is passed over.
 each = set -e; for p in $(PKG); do if [ -n "$$(find $$p/tests/$(1) -name 'test_*.py' -print -quit 2>/dev/null)" ]; then \
 	echo "== $(1) $$p"; (cd $$p && $(PYTEST) tests/$(1) $(ARGS)); fi; done
 
-.PHONY: help setup fmt lint types layers ut fv static test check demo demo-down bench clean
+.PHONY: help setup fmt lint types layers ut fv static test check demo demo-down bench docs clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -60,6 +60,9 @@ demo-down: $(STAMP) ## remove a lab that KEEP=1 left up
 
 bench: $(STAMP) ## measure, and write build/bench.json
 	@$(BIN)/python -m bench $(ARGS)
+
+docs: $(STAMP) ## build the documentation site into build/site; warnings are errors
+	@$(BIN)/python -m calico_docs build
 
 clean: ## remove what was built here
 	@rm -rf build .mypy_cache .ruff_cache .hypothesis */.hypothesis

@@ -1,1 +1,5 @@
-"""Checks that keep the documentation true: :mod:`.links` finds links that lead nowhere."""
+"""The documentation's tools.
+
+:mod:`.links` finds links that lead nowhere, :mod:`.blocks` the commands that tests run, :mod:`.site` builds
+and checks the site.
+"""

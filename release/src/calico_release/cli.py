@@ -38,7 +38,7 @@ OUT = click.option(
 )
 @click.pass_context
 def command(context: click.Context, root: Path) -> None:
-    r"""Release the packages of this tree, each with a version of its own.
+    """Release the packages of this tree, each with a version of its own.
 
     \b
     The steps, in order:

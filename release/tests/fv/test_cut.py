@@ -145,8 +145,8 @@ def test_a_refused_push_leaves_nothing(clone):
     assert not (clone.root / ".git/calico-release.json").exists()
 
 
-# The remote's hooks run while the releaser pushes: one before the remote takes anything, which it then refuses
-# to do, one after.
+# The remote's hooks run while the releaser pushes. One runs before the remote takes anything, which it then
+# refuses to do; the other after.
 KILLER = "kill -9 $(cat {pid}); exit 1"
 
 

@@ -1,0 +1,133 @@
+"""Reference of Felix's parameters and metrics, of the keys in etcd, and of errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from calico_node.felix.metrics import REGISTRY
+from generate.markdown import code, prose, table
+from libcalico import errors
+from libcalico.datastore.keys import LAYOUT, resource_prefix
+from libcalico.resources.felixparams import PARAMS, Param
+from libcalico.resources.registry import KINDS
+
+
+def felix() -> str:
+    """Return the page of Felix's parameters."""
+    rows = [
+        (
+            code(param.name),
+            code(param.field),
+            _allowed(param),
+            code(_value(param.default)),
+            "yes" * param.fatal,
+        )
+        for param in sorted(PARAMS.values(), key=lambda param: param.name.lower())
+    ]
+    head = ("name", "field of the resource", "allowed", "default", "fatal")
+    return f"""# Felix parameters
+
+A parameter is set, from the strongest source to the weakest, by the environment (`FELIX_` and the name, in
+any case), by the
+configuration file (`/etc/calico/felix.cfg`), by the FelixConfiguration `node.NAME`, or by the
+FelixConfiguration `default`.
+Parameters without a field are local to a host. A wrong value is ignored with a warning; of a *fatal* one
+Felix refuses to
+start. Every parameter of Calico's data model is accepted and stored; those of dataplanes other than
+nftables have no effect.
+
+{table(head, rows)}
+"""
+
+
+def _allowed(param: Param) -> str:
+    if param.choices:
+        return ", ".join(code(choice) for choice in param.choices)
+    if param.low is not None or param.high is not None:
+        low = "" if param.low is None else str(param.low)
+        high = "" if param.high is None else str(param.high)
+        return f"{param.type}, {low} to {high}" if high else f"{param.type}, at least {low}"
+    unit = {True: ", milliseconds", False: ", seconds"}
+    return param.type + (unit[param.milliseconds] if param.type == "duration" else "")
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, Mapping):
+        return ",".join(f"{key}={item}" for key, item in value.items())
+    if isinstance(value, tuple):
+        return ",".join(_member(item) for item in value)
+    return "" if value is None else str(value)
+
+
+def _member(item: object) -> str:
+    protocol, port = getattr(item, "protocol", None), getattr(item, "port", None)
+    return f"{protocol}:{port}" if protocol else str(item)
+
+
+def metrics() -> str:
+    """Return the page of Felix's metrics."""
+    rows = []
+    for family in REGISTRY.collect():
+        name = family.name + ("_total" if family.type == "counter" else "")
+        rows.append((code(name), family.type, family.documentation))
+    return f"""# Metrics
+
+Felix serves them in Prometheus' form when `PrometheusMetricsEnabled` is set, on `PrometheusMetricsPort`
+(9091), path `/metrics`.
+
+{table(("metric", "type", "meaning"), sorted(rows))}
+"""
+
+
+def keys() -> str:
+    """Return the page of the keys in etcd."""
+    resources = [
+        (code(resource_prefix(kind) + ("NAMESPACE/" if s.INFO.namespaced else "") + "NAME"), kind)
+        for kind, s in KINDS.items()
+    ]
+    others = [(code(row.template), row.value) for row in LAYOUT]
+    return f"""# Keys in etcd
+
+The layout is Calico v3's. Values are JSON. Read them with `etcdctl get --prefix /calico/`; change them
+with `calicoctl` only,
+which validates.
+
+## Resources
+
+{table(("key", "value"), resources)}
+
+## Addresses and status
+
+`{{cidr}}` is written `ipv4/block/10.65.0.0-26`.
+
+{table(("key", "value"), others)}
+"""
+
+
+def error_page() -> str:
+    """Return the page of errors."""
+    rows = [
+        ("&nbsp;&nbsp;" * depth + code(kind.__name__), prose(kind))
+        for depth, kind in _tree(errors.CalicoError)
+    ]
+    return f"""# Errors
+
+Every error says where it happened and what to do. Programs print it on standard error; plugins put it into
+the form of their
+protocol. They are sorted by what the caller can do:
+
+{table(("error", "meaning"), rows)}
+"""
+
+
+def _tree(
+    kind: type[errors.CalicoError], depth: int = 0
+) -> Iterator[tuple[int, type[errors.CalicoError]]]:
+    yield depth, kind
+    for child in kind.__subclasses__():
+        if child.__module__ == errors.__name__:
+            yield from _tree(child, depth + 1)
