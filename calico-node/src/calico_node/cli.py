@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,6 +22,9 @@ from calico_node.health import checks
 from calico_node.paths import Paths
 from libcalico import logs
 from libcalico.errors import CalicoError, ConfigError, UnavailableError
+
+if TYPE_CHECKING:
+    from calico_node.supervisor.model import ProcessSpec
 
 _READY_POLL_S = 0.1
 _FELIX_PORT = 9099
@@ -43,7 +48,7 @@ class _Group(click.Group):
     help="debug, info, warning, error or none  [default: CALICO_STARTUP_LOGLEVEL, else info]",
 )
 def main(log_level: str) -> None:
-    r"""Run Calico's services on this host.
+    """Run Calico's services on this host.
 
     The datastore is found through the environment: ETCD_ENDPOINTS and so on.
 
@@ -59,7 +64,7 @@ def main(log_level: str) -> None:
 
 @main.command()
 def startup() -> None:
-    r"""Choose name and address, store the Node and the defaults, and end.
+    """Choose name and address, store the Node and the defaults, and end.
 
     \b
     Obeys: NODENAME, IP, IP6, IP_AUTODETECTION_METHOD, IP6_AUTODETECTION_METHOD, AS,
@@ -89,14 +94,20 @@ def _start_up(environ: Mapping[str, str], paths: Paths) -> str:
 @click.option(
     "--timeout", "timeout_s", default=60.0, show_default=True, help="Seconds to wait with --detach."
 )
-def run(*, detach: bool, timeout_s: float) -> None:
-    r"""Start up, then keep Felix, the BGP agent, BIRD and the workload server running.
+@click.option(
+    "--etcd",
+    "own_etcd",
+    type=click.Choice(["embedded"]),
+    help="embedded: run an etcd of this host's own, for a trial on one host.",
+)
+def run(*, detach: bool, timeout_s: float, own_etcd: str | None) -> None:
+    """Start up, then keep Felix, the BGP agent, BIRD and the workload server running.
 
     Stays in the foreground unless --detach is given. Logs are in /var/log/calico/<process>/current.
 
     \b
     Obeys, beside what 'startup' obeys: CALICO_DISABLE_FELIX, CALICO_DISABLE_WORKLOADS,
-    CALICO_DISABLE_FILE_LOGGING.
+    CALICO_DISABLE_FILE_LOGGING, CALICO_LIBNETWORK_ENABLED.
     Example: ETCD_ENDPOINTS=http://10.0.0.1:2379 calico-node run --detach
     """
     from calico_node.supervisor import apply, plan  # noqa: PLC0415 - only this command needs it
@@ -105,12 +116,21 @@ def run(*, detach: bool, timeout_s: float) -> None:
     supervisor = apply.Supervisor(paths)
     supervisor.refuse_if_running()
     bird = _bird_program(os.environ)
-    name = _start_up(os.environ, paths)
-    if bird is not None:
-        _install_bird_config(paths, name, bird)
-    config = plan.plan(os.environ, paths, _own_program(), str(bird) if bird else None)
+    others: list[ProcessSpec] = []
+    given: Mapping[str, str] = os.environ
+    store: AbstractContextManager[None] = nullcontext()
+    if own_etcd:
+        given, spec, store = _own_etcd(os.environ, paths)
+        others.append(spec)
+    if plan.wants_libnetwork(given):
+        others.append(plan.libnetwork(_companion("libnetwork-plugin")))
+    with store:
+        name = _start_up(given, paths)
+        if bird is not None:
+            _install_bird_config(paths, name, bird)
+    config = plan.plan(given, paths, _own_program(), str(bird) if bird else None, others)
     supervisor.prepare(config)
-    environ = plan.environment(os.environ, name)
+    environ = plan.environment(given, name)
     if not detach:
         click.echo("Calico node started successfully")
         sys.stdout.flush()
@@ -118,6 +138,30 @@ def run(*, detach: bool, timeout_s: float) -> None:
     supervisor.start(environ)
     _wait_ready(supervisor, environ, timeout_s)
     click.echo("Calico node started successfully")
+
+
+def _own_etcd(
+    environ: Mapping[str, str], paths: Paths
+) -> tuple[Mapping[str, str], ProcessSpec, AbstractContextManager[None]]:
+    """Return the environment that leads to an etcd of our own, its process, and its run during start-up."""
+    from calico_node.supervisor import etcd  # noqa: PLC0415 - only --etcd needs it
+
+    if environ.get("ETCD_ENDPOINTS", etcd.ENDPOINT) != etcd.ENDPOINT:
+        raise ConfigError(
+            "--etcd=embedded and ETCD_ENDPOINTS contradict each other; leave one of them out"
+        )
+    spec = etcd.process(etcd.find_program(environ.get("PATH", "")), paths)
+    paths.lib.mkdir(parents=True, exist_ok=True)
+    return {**environ, "ETCD_ENDPOINTS": etcd.ENDPOINT}, spec, etcd.running(spec)
+
+
+def _companion(name: str) -> str:
+    """Return the path of another of our programs: beside this one, or on PATH."""
+    beside = Path(sys.executable).with_name(name)
+    found = str(beside) if beside.exists() else shutil.which(name)
+    if found is None:
+        raise ConfigError(f"{name} is not installed here; install it with: pip install {name}")
+    return found
 
 
 def _bird_program(environ: Mapping[str, str]) -> Path | None:
@@ -186,6 +230,45 @@ def stop() -> None:
 
 
 @main.command()
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def uninstall(*, yes: bool) -> None:
+    """Remove everything of Calico's from this host: processes, interfaces, routes, rules, files.
+
+    What the operator wrote to /etc/calico stays, and so does the Node in the datastore: 'calicoctl delete
+    node NAME'. IP forwarding stays as it is.
+    """
+    from calico_node.supervisor.apply import Supervisor  # noqa: PLC0415 - only this command needs it
+    from calico_node.uninstall import apply  # noqa: PLC0415 - as above
+
+    paths = node_paths.from_environ(os.environ)
+    supervisor = Supervisor(paths)
+    _refuse_foreign_supervisor(supervisor)
+    found = apply.find(paths, _own_program())
+    lines = found.lines()
+    if lines:
+        click.echo("\n".join(["This removes:", *(f"  {line}" for line in lines)]))
+        if not yes:
+            click.confirm("Workloads lose their network. Remove all this?", abort=True)
+        supervisor.stop()
+        apply.remove(found)
+        click.echo("Removed")
+    plugins = apply.remove_plugins()
+    for sentence in plugins or ([] if lines else ["Nothing of Calico is on this host"]):
+        click.echo(sentence)
+
+
+def _refuse_foreign_supervisor(supervisor: Any) -> None:
+    """Refuse when the services run, but where we cannot end them for good: in a container."""
+    if supervisor.pid() is not None:
+        return
+    try:
+        supervisor.states()
+    except UnavailableError:
+        return
+    raise ConfigError("calico-node runs in a container; stop it first: calicoctl node stop")
+
+
+@main.command()
 @click.option(
     "--output", "-o", type=click.Choice(["text", "json"]), default="text", show_default=True
 )
@@ -235,7 +318,7 @@ def felix() -> None:
 
 @main.command()
 def bgp() -> None:
-    r"""Run the BGP agent, which configures BIRD, in the foreground.
+    """Run the BGP agent, which configures BIRD, in the foreground.
 
     Passwords of sessions are read from /etc/calico/bgp-secrets/<secret>/<key>; SIGHUP reads them again.
     """
@@ -266,7 +349,7 @@ def _run_agent(module: str, environ: Mapping[str, str]) -> None:
     help="Seconds after start-up in which every session must be up.",
 )
 def health(**asked: Any) -> None:
-    r"""Check the services; silent and exit code 0 if all asked for is well.
+    """Check the services; silent and exit code 0 if all asked for is well.
 
     \b
     Example: calico-node health --felix-ready --bird-ready

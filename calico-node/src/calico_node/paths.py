@@ -59,6 +59,11 @@ class Paths:
         return self.run / "supervisord.pid"
 
     @property
+    def etcd_data(self) -> Path:
+        """Data of this host's own etcd, if it has one."""
+        return self.lib / "etcd"
+
+    @property
     def bgp_secrets(self) -> Path:
         """Passwords of BGP sessions: ``<secret name>/<key>`` files that the operator keeps."""
         return self.config / "bgp-secrets"

@@ -21,7 +21,11 @@ _FALSE_WORDS = ("", "false", "0", "no", "n", "f")
 
 
 def plan(
-    environ: Mapping[str, str], paths: Paths, program: Sequence[str], bird: str | None
+    environ: Mapping[str, str],
+    paths: Paths,
+    program: Sequence[str],
+    bird: str | None,
+    others: Sequence[ProcessSpec] = (),
 ) -> SupervisorConfig:
     """Return what supervisord is to keep running.
 
@@ -30,26 +34,37 @@ def plan(
             server, ``CALICO_DISABLE_FILE_LOGGING`` the log files.
         program: how this program is called.
         bird: BIRD's program file; None if the networking backend is not BIRD.
+        others: further processes that are not ours.
     """
-
-    def is_set(name: str) -> bool:
-        return environ.get(name, "").strip().lower() not in _FALSE_WORDS
-
-    processes = []
+    processes = list(others)
     if not environ.get("CALICO_DISABLE_FELIX"):
         processes.append(_own(program, "felix", 10))
     if bird is not None:
         processes.append(_bird(bird, paths))
         processes.append(_own(program, "bgp", 30))
-    if not is_set("CALICO_DISABLE_WORKLOADS"):
+    if not _is_set(environ, "CALICO_DISABLE_WORKLOADS"):
         processes.append(_own(program, "workloads", 40))
     return SupervisorConfig(
         socket=str(paths.supervisor_socket),
         pid_file=str(paths.supervisor_pid),
         log_dir=str(paths.log),
         processes=tuple(processes),
-        log_to_files=not is_set("CALICO_DISABLE_FILE_LOGGING"),
+        log_to_files=not _is_set(environ, "CALICO_DISABLE_FILE_LOGGING"),
     )
+
+
+def wants_libnetwork(environ: Mapping[str, str]) -> bool:
+    """Whether Docker's network driver is to be served: ``CALICO_LIBNETWORK_ENABLED``."""
+    return _is_set(environ, "CALICO_LIBNETWORK_ENABLED")
+
+
+def libnetwork(program: str) -> ProcessSpec:
+    """Return the process of Docker's network driver, which is a program of its own."""
+    return ProcessSpec(name="libnetwork", command=(program, "serve"), priority=50)
+
+
+def _is_set(environ: Mapping[str, str], name: str) -> bool:
+    return environ.get(name, "").strip().lower() not in _FALSE_WORDS
 
 
 def _own(program: Sequence[str], name: str, priority: int) -> ProcessSpec:

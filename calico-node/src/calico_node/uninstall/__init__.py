@@ -1,0 +1,1 @@
+"""Takes everything of ours off this host, and nothing else."""
