@@ -108,7 +108,10 @@ class TestStatusFiles:
     }
 
     def test_the_name_is_escaped_as_go_escapes_it(self):
-        assert status.file_name(self.ENDPOINT.namespace, self.ENDPOINT.name) == "cni default%2Fabc123 eth0"
+        assert (
+            status.file_name(self.ENDPOINT.namespace, self.ENDPOINT.name)
+            == "cni default%2Fabc123 eth0"
+        )
 
     def test_a_report_of_the_endpoint_as_it_is(self):
         assert status.tells(json.dumps(self.REPORT).encode(), self.ENDPOINT)
