@@ -30,7 +30,7 @@ class _Group(click.Group):
         "auto_envvar_prefix": "CALICO_LIBNETWORK",
     },
 )
-@click.version_option(package_name="libnetwork-plugin")
+@click.version_option(package_name="libnetwork-plugin", prog_name="libnetwork-plugin")
 def main() -> None:
     r"""Calico as Docker's network and IPAM driver.
 

@@ -33,6 +33,9 @@ _CONNECT_S = 3.0
 class Completion:
     """Follows Docker.
 
+    Attributes:
+        problem: why Docker was not followed last.
+
     Args:
         connect: opens Docker's API.
         driver: our name in Docker.
@@ -64,7 +67,7 @@ class Completion:
         self._stopping = threading.Event()
         self._connected = threading.Event()
         self._docker: Docker | None = None
-        self._problem = "not connected yet"
+        self.problem = "not connected yet"
 
     def require(self) -> None:
         """Wait a moment for Docker's API.
@@ -74,7 +77,7 @@ class Completion:
         """
         if not self._connected.wait(_CONNECT_S):
             raise UnavailableError(
-                f"{self._problem}; the names of networks and the labels of containers come from it"
+                f"{self.problem}; the names of networks and the labels of containers come from it"
             )
 
     def run(self) -> None:
@@ -82,12 +85,12 @@ class Completion:
         while not self._stopping.is_set():
             try:
                 self._follow()
-                self._problem = "Docker closed its stream of events"
+                self.problem = "Docker closed its stream of events"
             except CalicoError as error:
-                self._problem = str(error)
+                self.problem = str(error)
             self._connected.clear()
             if not self._stopping.is_set():
-                _log.warning("docker is not followed error=%r", self._problem)
+                _log.warning("docker is not followed error=%r", self.problem)
             self._stopping.wait(_RETRY_S)
 
     def stop(self) -> None:
@@ -99,6 +102,8 @@ class Completion:
     def _follow(self) -> None:
         docker = self._docker = self._connect()
         try:
+            if self._stopping.is_set():
+                return
             with docker.events(self._driver) as events:
                 self._connected.set()
                 self.synchronize(docker)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 import docker
 import docker.errors
 import requests.exceptions
+from docker.types.daemon import CancellableStream
 
 from libcalico.errors import CalicoError, UnavailableError
 
@@ -58,11 +59,11 @@ class Docker(Protocol):
 
     @contextmanager
     def events(self, driver: str) -> Iterator[Iterator[Event]]:
-        """Yield the events of a driver's networks from now on; closing it ends the iteration."""
+        """Yield the events of a driver's networks from now on, until Docker ends or :meth:`close`."""
         ...
 
     def close(self) -> None:
-        """Release connections."""
+        """Release connections, which ends :meth:`events`; from any thread."""
         ...
 
 
@@ -80,6 +81,7 @@ class DockerApi:
         self._url = url
         with self._translated():
             self._client = docker.APIClient(base_url=url, version="auto", timeout=_TIMEOUT_S)
+        self._streams: list[CancellableStream] = []
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -123,13 +125,14 @@ class DockerApi:
         """See :class:`Docker`."""
         with self._translated():
             stream = self._client.events(filters={"type": "network"}, decode=True)
-            try:
-                yield (event for raw in stream if (event := parse_event(raw, driver)) is not None)
-            finally:
-                stream.close()
+            self._streams.append(stream)
+            yield (event for raw in stream if (event := parse_event(raw, driver)) is not None)
 
     def close(self) -> None:
         """See :class:`Docker`."""
+        while self._streams:
+            with suppress(OSError):  # Docker was faster
+                self._streams.pop().close()
         self._client.close()
 
 

@@ -1,0 +1,189 @@
+"""What Docker's API tells reaches endpoints and profiles, whenever it is told."""
+
+import datetime as dt
+
+import pytest
+
+NET, OTHER, END = "db50" * 16, "cafe" * 16, "30b4355e6ab1" * 5
+LATER = dt.timedelta(hours=1)
+
+
+def profile_names(plugin):
+    return {profile.name for profile in plugin.client.profiles.list()} - {
+        "projectcalico-default-allow"
+    }
+
+
+def profiles_of(plugin, endpoint=END):
+    return plugin.endpoints()[endpoint].spec.profiles
+
+
+def later(plugin, monkeypatch):
+    """Have the plugin believe that it is an hour later."""
+    now = dt.datetime.now(dt.UTC) + LATER
+    monkeypatch.setattr(plugin.completion, "_now", lambda: now)
+
+
+def test_a_network_gets_its_profile_when_it_is_announced(plugin, until):
+    plugin.docker.put(NET, "net1")
+    plugin.announce("create")
+    until(lambda: profile_names(plugin) == {"net1"})
+
+
+def test_an_endpoint_is_completed_when_its_container_is_announced(plugin, until):
+    plugin.create_endpoint(END)
+    plugin.docker.container_labels["c0ffee"] = {"app": "web"}
+    plugin.docker.put(NET, "net1", **{END: "c0ffee"})
+    plugin.announce("connect")
+    until(lambda: profiles_of(plugin) == ["net1"])
+    endpoint = plugin.endpoints()[END]
+    assert endpoint.metadata.labels["app"] == "web"
+    assert endpoint.spec.container_id == "c0ffee"
+
+
+def test_what_was_not_announced_is_found_at_the_start(plugin, make_plugin, start):
+    plugin.create_endpoint(END)
+    again = make_plugin(store=plugin.store)
+    again.docker.container_labels["c0ffee"] = {"app": "web"}
+    again.docker.put(NET, "net1", **{END: "c0ffee"})
+    start(again)
+    again.completion.synchronize(again.docker)
+    assert profiles_of(again) == ["net1"]
+    assert again.endpoints()[END].metadata.labels["app"] == "web"
+
+
+def test_docker_is_followed_again_after_it_was_away(plugin, until, monkeypatch):
+    monkeypatch.setattr("libnetwork_plugin.completion._RETRY_S", 0.001)
+    plugin.docker.is_down = True
+    plugin.docker.queue.put(None)
+    until(lambda: "nobody there" in plugin.completion.problem)
+    plugin.docker.put(NET, "net1")
+    plugin.docker.is_down = False
+    until(lambda: profile_names(plugin) == {"net1"})
+    assert plugin.docker.connections == 2
+
+
+def test_a_container_that_ended_meanwhile_is_no_error(plugin, until):
+    plugin.create_endpoint(END)
+    plugin.docker.put(NET, "net1", **{END: "c0ffee", "beef" * 16: "gone"})
+    plugin.announce("connect")
+    until(lambda: profiles_of(plugin) == ["net1"])
+    plugin.announce("connect", OTHER)
+    plugin.docker.put(OTHER, "net2")
+    plugin.announce("create", OTHER)
+    until(lambda: "net2" in profile_names(plugin))
+
+
+def test_a_profile_goes_with_the_last_network_that_has_it(plugin, second, until):
+    plugin.docker.put(NET, "net1")
+    second.docker.put(OTHER, "net1")
+    plugin.announce("create")
+    second.announce("create", OTHER)
+    networks = "libnetwork.projectcalico.org/networks"
+    until(
+        lambda: (
+            profile_names(plugin)
+            and "host-1" in plugin.client.profiles.get("net1").metadata.annotations[networks]
+            and "host-2" in plugin.client.profiles.get("net1").metadata.annotations[networks]
+        )
+    )
+    plugin.call("NetworkDriver.DeleteNetwork", {"NetworkID": NET})
+    assert profile_names(plugin) == {"net1"}
+    second.call("NetworkDriver.DeleteNetwork", {"NetworkID": OTHER})
+    assert profile_names(plugin) == set()
+
+
+def test_a_profile_that_somebody_else_made_stays_as_it_is(plugin, until):
+    from libcalico.resources.model import ObjectMeta
+    from libcalico.resources.profiles import Profile
+
+    theirs = plugin.client.profiles.create(Profile(metadata=ObjectMeta(name="net1")))
+    plugin.create_endpoint(END)
+    plugin.docker.put(NET, "net1", **{END: "c0ffee"})
+    plugin.announce("connect")
+    until(lambda: profiles_of(plugin) == ["net1"])
+    plugin.call("NetworkDriver.DeleteNetwork", {"NetworkID": NET})
+    assert plugin.client.profiles.get("net1") == theirs
+
+
+def test_rules_that_were_edited_stay(plugin, until):
+    plugin.docker.put(NET, "net1")
+    plugin.announce("create")
+    until(lambda: profile_names(plugin))
+    profiles = plugin.client.profiles
+    profiles.modify("net1", lambda p: p.with_(spec=p.spec.with_(ingress=[])))
+    plugin.completion.synchronize(plugin.docker)
+    assert profiles.get("net1").spec.ingress == []
+
+
+def test_networks_that_docker_forgot_are_taken_off_their_profiles(plugin, second):
+    plugin.docker.put(NET, "net1")
+    second.docker.put(OTHER, "net2")
+    plugin.completion.synchronize(plugin.docker)
+    second.completion.synchronize(second.docker)
+    assert profile_names(plugin) == {"net1", "net2"}
+    plugin.docker.known.clear()
+    plugin.completion.synchronize(plugin.docker)
+    assert profile_names(plugin) == {"net2"}
+
+
+def test_what_docker_does_not_know_any_more_is_removed(plugin, second, monkeypatch):
+    plugin.create_endpoint(END)
+    plugin.join(END)
+    kept = second.create_endpoint("beef" * 16)
+    plugin.completion.synchronize(plugin.docker)
+    assert END in plugin.endpoints()  # it may be about to start
+    later(plugin, monkeypatch)
+    plugin.completion.synchronize(plugin.docker)
+    assert list(plugin.endpoints()) == ["beef" * 16]
+    assert plugin.interfaces.made == {}
+    assert plugin.assigned() == 1
+    assert plugin.endpoints()["beef" * 16].spec.ip_networks == [kept]
+
+
+def test_what_is_in_a_container_stays_whoever_knows_it(plugin, monkeypatch):
+    plugin.create_endpoint(END)
+    plugin.join(END)
+    plugin.interfaces.in_containers.add("cali30b4355e6ab")
+    later(plugin, monkeypatch)
+    plugin.completion.synchronize(plugin.docker)
+    assert END in plugin.endpoints()
+    assert plugin.assigned() == 1
+
+
+def test_addresses_of_nobody_are_freed(plugin, monkeypatch):
+    from dataclasses import replace
+
+    gateway = {"RequestAddressType": "com.docker.network.gateway"}
+    asked = {"PoolID": "CalicoPoolIPv4", "Address": "10.65.9.1", "Options": gateway}
+    plugin.call("IpamDriver.RequestAddress", asked)
+    plugin.address(address="10.65.9.7")
+    plugin.address()
+    plugin.create_endpoint(END)
+    plugin.docker.put(NET, "net1", **{END: "c0ffee"})
+    plugin.docker.known[NET] = replace(
+        plugin.docker.known[NET], reserved=frozenset({"10.65.9.1", "10.65.9.7"})
+    )
+    plugin.completion.synchronize(plugin.docker)
+    assert plugin.assigned() == 4
+    later(plugin, monkeypatch)
+    plugin.completion.synchronize(plugin.docker)
+    assert plugin.assigned() == 3
+
+
+@pytest.mark.parametrize("action", ["disconnect", "remove", "unmount"])
+def test_other_events_do_nothing(plugin, action, until):
+    plugin.docker.put(NET, "net1")
+    plugin.announce(action)
+    plugin.docker.put(OTHER, "net2")
+    plugin.announce("create", OTHER)
+    until(lambda: profile_names(plugin) == {"net2"})
+
+
+def test_a_network_that_went_before_it_was_seen_leaves_no_profile(plugin, until):
+    plugin.docker.put(NET, "net1")
+    plugin.announce("create")
+    until(lambda: profile_names(plugin))
+    del plugin.docker.known[NET]
+    plugin.announce("destroy")
+    until(lambda: not profile_names(plugin))
