@@ -1,3 +1,5 @@
+"""The command as the package installs it: finds calico_mesos beside its own folder."""  # noqa: INP001
+
 import sys
 from pathlib import Path
 

@@ -314,11 +314,20 @@ class Isolator:
             with suppress(NotFoundError):  # another cleanup was faster
                 client = self._client.workloadendpoints
                 client.modify(endpoint.name, without_addresses, endpoint.namespace)
-        for owner in plan.owners_of(endpoint):
+        for owner in _owners_of(endpoint):
             try:
                 self._ipam.release_ips([owner])
             except ConflictError:
                 _log.info("address has another owner by now address=%s", owner.address)
+
+
+def _owners_of(endpoint: WorkloadEndpoint) -> list[ReleaseRequest]:
+    """Return who owns an endpoint's addresses; nobody if that was spoiled, for the container must go."""
+    try:
+        return plan.owners_of(endpoint)
+    except ValidationError as error:
+        _log.error("addresses stay assigned error=%s", error)
+        return []
 
 
 def _opened(pid: int) -> Netns:

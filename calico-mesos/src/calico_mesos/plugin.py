@@ -80,19 +80,32 @@ def respond(
         environ: says how to log.
         opened: opens what answers it.
     """
+    about = "request"
     try:
         _configure_logs(environ)
         request = wire.decode(data)
+        about = _about(request)
         with opened() as isolator:
             reply = isolator.answer(request)
     except CalicoError as error:
-        _log.error("request failed error=%s", _one_line(error))
+        _log.error("request failed about=%r error=%s", about, _one_line(error))
         return wire.failed(_one_line(error))
     except Exception as error:  # noqa: BLE001 - the edge of the process
-        _log.exception("request failed by a mistake of ours")
+        _log.exception("request failed by a mistake of ours about=%r", about)
         return wire.failed(f"calico-mesos failed by a mistake of its own: {error!r}")
-    _log.info("request done command=%s", type(request).__name__.lower())
+    _log.info("request done about=%r", about)
     return reply
+
+
+def _about(request: wire.Request) -> str:
+    """Return what a request is about, for the log: ``isolate c1``."""
+    if isinstance(request, wire.Isolate | wire.Cleanup):
+        subject = request.args.container_id
+    elif isinstance(request, wire.Release):
+        subject = request.args.uid or ",".join(request.args.ips)
+    else:
+        subject = request.args.uid
+    return f"{type(request).__name__.lower()} {subject}"
 
 
 @contextmanager

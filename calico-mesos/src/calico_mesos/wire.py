@@ -1,8 +1,10 @@
 """Requests and replies of Mesos' net-modules isolator, as JSON on standard input and output.
 
 One process is started for each call, gets one JSON object and answers with one. Repeated fields that are
-empty are absent. Labels are a list of key and value; older agents put that into an object, which is read
-too. Source: interface.proto and network_isolator.cpp of mesosphere/net-modules.
+empty are absent. Labels are a list of key and value; older agents put that list into an object, and the
+documentation shows an object of texts: all are read.
+
+Source: interface.proto, network_isolator.cpp and docs/api.md of mesosphere/net-modules.
 """
 
 from __future__ import annotations
@@ -21,22 +23,25 @@ class Label(msgspec.Struct, frozen=True):
     value: str = ""
 
 
-class _Labels(msgspec.Struct, frozen=True):
-    """Labels as Mesos' own message has them: ``{"labels": [...]}``."""
-
-    labels: tuple[Label, ...] = ()
-
-
 class _Labelled(msgspec.Struct, frozen=True, kw_only=True, rename={"sent_labels": "labels"}):
-    """What has labels, in either form."""
+    """What has labels, in any of the forms."""
 
-    sent_labels: tuple[Label, ...] | _Labels = ()
+    sent_labels: tuple[Label, ...] | dict[str, str | tuple[Label, ...]] = ()
 
     @property
     def labels(self) -> tuple[Label, ...]:
-        """The labels."""
-        sent = self.sent_labels
-        return sent.labels if isinstance(sent, _Labels) else sent
+        """The labels. Raises ValidationError if they are in no form that is known."""
+        if not isinstance(self.sent_labels, dict):
+            return self.sent_labels
+        found: list[Label] = []
+        for key, value in self.sent_labels.items():
+            if isinstance(value, str):
+                found.append(Label(key, value))
+            elif key == "labels":
+                found += value
+            else:
+                raise ValidationError(f"request: args.labels: the value of {key!r} must be text")
+        return tuple(found)
 
 
 class AllocateArgs(_Labelled, frozen=True, kw_only=True):
@@ -126,7 +131,7 @@ def decode(data: bytes) -> Request:
     """
     try:
         request = _DECODER.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValidationError(f"request: {error}") from error
     if isinstance(request, Release) and bool(request.args.uid) == bool(request.args.ips):
         raise ValidationError("request: release takes either args.uid or args.ips")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -176,6 +177,7 @@ class Cluster:
         self.env = {"ETCD_ENDPOINTS": self.etcd.endpoint, "PATH": path}
         self.agents = [Agent(host, self.env) for host in lab.hosts]
         self.tasks: list[Task] = []
+        self._numbers = itertools.count(1)
         self.calicoctl("apply", "-f", "-", stdin=POOLS)
         with ThreadPoolExecutor() as pool:
             list(pool.map(self._start_node, lab.hosts))
@@ -195,7 +197,7 @@ class Cluster:
         return next(agent for agent in self.agents if agent.host is host)
 
     def task(self, number: int, name: str) -> Task:
-        task = Task(self.lab.hosts[number], f"{name}-{len(self.tasks)}")
+        task = Task(self.lab.hosts[number], f"{name}-{next(self._numbers)}")
         self.tasks.append(task)
         return task
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -158,6 +159,19 @@ class TestAddressesComeBack:
         assert cluster.left() == ([], ["mesos:u2:reserved"], 1, [])
         two.run("release", {"uid": "u2"})
 
+    def test_a_container_goes_even_if_its_annotation_was_spoiled(self, cluster):
+        agent = cluster.agents[0]
+        task = agent.launch(cluster.task(0, "spoiled"), num_ipv6=0)
+        (name,) = cluster.endpoints()
+        key = f"/calico/resources/v3/projectcalico.org/workloadendpoints/{name}"
+        stored = json.loads(cluster.etcd.get_prefix(key)[key])
+        stored["metadata"]["annotations"]["mesos.projectcalico.org/owners"] = "?"
+        cluster.etcd.put(key, json.dumps(stored))
+        agent.cleanup(task)
+        assert "addresses stay assigned" in agent.host.read_text("/var/log/calico/mesos.log")
+        agent.release(*task.addresses)
+        assert cluster.left() == ([], [], 0, [])
+
     def test_from_any_namespace(self, cluster):
         agent = cluster.agents[0]
         labels = {"projectcalico.org/namespace": "shop"}
@@ -178,16 +192,31 @@ class TestAddressesComeBack:
 
 
 def test_allocations_at_once_are_unique(cluster):
-    processes = []
-    for number in range(12):
-        agent = cluster.agents[number % 2]
-        args = {"hostname": agent.host.name, "uid": f"u{number}", "num_ipv4": 2, "num_ipv6": 1}
-        processes.append((agent, agent.start("allocate", args)))
-    replies = [agent.finish(process) for agent, process in processes]
+    def at_once(command, **args):
+        running = []
+        for number in range(10):
+            agent = cluster.agents[number % 2]
+            running.append((agent, agent.start(command, args | {"uid": f"u{number}"})))
+        return [agent.finish(process) for agent, process in running]
+
+    replies = at_once("allocate", hostname="any", num_ipv4=2, num_ipv6=1)
     found = [address for reply in replies for address in (*reply["ipv4"], *reply["ipv6"])]
-    assert len(set(found)) == 36 == cluster.left()[2]
-    for number in range(12):
-        cluster.agents[0].run("release", {"uid": f"u{number}"})
+    assert len(set(found)) == 30 == cluster.left()[2]
+    at_once("release")
+    assert cluster.left() == ([], [], 0, [])
+
+
+def test_the_commands_of_the_readme_work_as_pasted(cluster, tmp_path):
+    readme = Path(__file__).parents[2].joinpath("README.md").read_text()
+    script = re.search("```sh\n(.*?)```", readme, re.DOTALL)[1]
+    assert len(script.splitlines()) <= 10
+    script = script.replace("http://127.0.0.1:2379", cluster.etcd.endpoint)
+    script = f"set -e; cd {tmp_path}; trap 'kill $pid' EXIT\n{script}"
+    printed = cluster.lab.hosts[0].run(["bash", "-c", script], env=cluster.env).stdout
+    replies = [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
+    assert [reply["error"] for reply in replies] == [None, None, None]
+    assert f"{replies[0]['ipv4'][0]}/32" in printed
+    assert cluster.left() == ([], [], 0, [])
 
 
 class TestFailures:
@@ -245,7 +274,9 @@ class TestFailures:
         agent.host.write_text("/etc/calico/calicoctl.cfg", head + spec)
         agent.run("release", {"uid": "u1"}, ETCD_ENDPOINTS="")
         os.unlink(agent.host.path("/etc/calico/calicoctl.cfg"))
-        assert "request done command=release" in agent.host.read_text("/var/log/calico/mesos.log")
+        assert "request done about='release u1'" in agent.host.read_text(
+            "/var/log/calico/mesos.log"
+        )
 
 
 def _printed(process):

@@ -45,8 +45,10 @@ def interpreter():
 
 
 def run(*command, **options):
-    options = {"check": True, "capture_output": True, "text": True, "timeout": 120} | options
-    return subprocess.run(command, **options).stdout
+    done = subprocess.run(
+        command, check=True, capture_output=True, text=True, timeout=120, **options
+    )
+    return done.stdout
 
 
 def rpm(root, *arguments):

@@ -184,9 +184,15 @@ class TestProfiles:
         assert profile.spec.egress == []
 
 
-def test_labels_in_either_form_are_the_same():
-    listed = b'{"hostname":"a","uid":"u","labels":[{"key":"k","value":"v"}]}'
-    nested = b'{"hostname":"a","uid":"u","labels":{"labels":[{"key":"k","value":"v"}]}}'
-    for text in (listed, nested):
-        args = msgspec.json.decode(text, type=AllocateArgs)
-        assert args.labels == (Label("k", "v"),)
+@pytest.mark.parametrize(
+    "labels", ['[{"key":"k","value":"v"}]', '{"labels":[{"key":"k","value":"v"}]}', '{"k":"v"}']
+)
+def test_labels_in_each_form_are_the_same(labels):
+    text = f'{{"hostname":"a","uid":"u","labels":{labels}}}'
+    assert msgspec.json.decode(text, type=AllocateArgs).labels == (Label("k", "v"),)
+
+
+def test_labels_of_no_form_are_not_passed_over():
+    text = '{"hostname":"a","uid":"u","labels":{"k":[{"key":"k"}]}}'
+    with pytest.raises(ValidationError, match="'k' must be text"):
+        assert msgspec.json.decode(text, type=AllocateArgs).labels

@@ -56,6 +56,7 @@ def test_labels_are_a_list_of_key_and_value():
     [
         ("", "request"),
         ("[]", "object"),
+        ('{"a":' + "[" * 100_000, "request"),
         ('{"command": "explode", "args": {}}', "explode"),
         ('{"command": "isolate", "args": {"hostname": "a", "container_id": "c"}}', "pid"),
         (

@@ -54,6 +54,16 @@ def test_an_incomplete_identity_has_no_name():
         plan.endpoint_name(Identity(node="n", orchestrator="cni", namespace="d", endpoint="eth0"))
 
 
+def test_annotations_are_stored_and_those_of_others_stay():
+    stored = plan.endpoint(an_attachment(annotations={"mine": "1"}), MAC, [FOUR])
+    assert stored.metadata.annotations == {"mine": "1"}
+    annotations = stored.metadata.annotations | {"theirs": "2"}
+    stored = stored.with_(metadata=stored.metadata.with_(annotations=annotations))
+    wanted = plan.endpoint(an_attachment(annotations={"mine": "3"}), MAC, [FOUR])
+    again = plan.again(stored, wanted)
+    assert again.metadata.annotations == {"mine": "3", "theirs": "2"}
+
+
 def test_attaching_again_keeps_what_others_added():
     stored = plan.endpoint(an_attachment(), MAC, [FOUR])
     spec = stored.spec.with_(ipv4_gateway="10.0.0.1")
