@@ -214,7 +214,7 @@ class Isolator:
             if stored is not None:
                 if self._stands(stored, attachment, addresses, netns):
                     return
-                attachment = replace(attachment, mac=parse_mac(stored.spec.mac))
+                attachment = replace(attachment, mac=_mac(stored))
             wait_s = _WAIT_S if self._workloads.felix_reports else 0
             self._workloads.attach(attachment, addresses, netns, wait_s=wait_s)
 
@@ -271,7 +271,7 @@ class Isolator:
         netns: Netns,
     ) -> bool:
         """Whether the container has what it is to get."""
-        wanted = workload_plan.endpoint(attachment, parse_mac(stored.spec.mac), addresses)
+        wanted = workload_plan.endpoint(attachment, _mac(stored) or bytes(6), addresses)
         if workload_plan.again(stored, wanted) != stored:
             return False
         return not self._workloads.check(
@@ -319,6 +319,10 @@ class Isolator:
                 self._ipam.release_ips([owner])
             except ConflictError:
                 _log.info("address has another owner by now address=%s", owner.address)
+
+
+def _mac(endpoint: WorkloadEndpoint) -> bytes | None:
+    return parse_mac(endpoint.spec.mac) if endpoint.spec.mac else None
 
 
 def _owners_of(endpoint: WorkloadEndpoint) -> list[ReleaseRequest]:
