@@ -55,6 +55,7 @@ def rule_settings(config: Config) -> RuleSettings:
         drop_invalid=not config["DisableConntrackInvalidCheck"],
         allow_vxlan_from_workloads=config["AllowVXLANPacketsFromWorkloads"],
         allow_ipip_from_workloads=config["AllowIPIPPacketsFromWorkloads"],
+        allow_spoofing=config["WorkloadSourceSpoofing"] == "Any",
         vxlan_port=config["VxlanPort"],
         ipv6=config["Ipv6Support"],
         log_prefix=config["LogPrefix"],

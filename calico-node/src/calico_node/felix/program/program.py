@@ -53,6 +53,7 @@ class Program:
         self._endpoints: dict[EndpointId, LocalEndpoint] = {}
         self._by_interface: dict[str, set[EndpointId]] = {}
         self._programmed: dict[str, LocalEndpoint] = {}
+        self._spoofers: dict[str, tuple[Cidr, ...]] = {}
         self._classes: dict[str, EndpointPolicies] = {}
         self._members: Counter[str] = Counter()
         self._pools: dict[str, Pool] = {}
@@ -196,6 +197,7 @@ class Program:
         for version in (4, 6):
             self._pending.remove(names.SOURCES[version], _sources(old, version))
             self._pending.add(names.SOURCES[version], _sources(new, version))
+        self._allow_spoofing(interface, new.allowed_sources if new is not None else ())
         if new is None:
             del self._programmed[interface]
         else:
@@ -203,6 +205,15 @@ class Program:
             self._join_class(new.policies)
         self._dispatch(interface, new)
         return old.policies if old is not None else None
+
+    def _allow_spoofing(self, interface: str, prefixes: tuple[Cidr, ...]) -> None:
+        if prefixes == self._spoofers.get(interface, ()):
+            return
+        if prefixes:
+            self._spoofers[interface] = prefixes
+        else:
+            del self._spoofers[interface]
+        self._write_anti_spoofing()
 
     def _dispatch(self, interface: str, endpoint: LocalEndpoint | None) -> None:
         key = KeyType.IFNAME.pack(interface)
@@ -257,6 +268,11 @@ class Program:
     def _write_static(self) -> None:
         for chain in static.chains(self._settings):
             self._pending.put_chain(chain)
+        self._write_anti_spoofing()
+
+    def _write_anti_spoofing(self) -> None:
+        allowed = self._spoofers if self._settings.allow_spoofing else {}
+        self._pending.put_chain(static.anti_spoofing(allowed))
 
     def _apply_pools(self, pools: Mapping[str, Pool | None]) -> None:
         _update(self._pools, pools)

@@ -43,6 +43,7 @@ class RuleSettings:
         interface_prefixes: names of workload interfaces begin so.
         endpoint_to_host: what happens to traffic from a workload to its own host after policy.
         drop_invalid: whether packets that connection tracking calls invalid are dropped.
+        allow_spoofing: whether endpoints may send from the prefixes that they ask for, too.
         exclude_hosts_from_nat: whether traffic to hosts of the cluster keeps its source address.
     """
 
@@ -53,6 +54,7 @@ class RuleSettings:
     drop_invalid: bool = True
     allow_vxlan_from_workloads: bool = False
     allow_ipip_from_workloads: bool = False
+    allow_spoofing: bool = False
     vxlan_port: int = 4789
     ipv6: bool = True
     log_prefix: str = "calico-packet"

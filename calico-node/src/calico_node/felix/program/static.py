@@ -13,7 +13,7 @@ others see there has passed policy.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from calico_node.felix.nft.keys import KeyType, Prefix
@@ -39,9 +39,12 @@ from calico_node.felix.nft.model import (
     VerdictMap,
     goto,
     jump,
+    one_of,
 )
 from calico_node.felix.program import names
+from calico_node.felix.program.sets import prefix_of
 from calico_node.felix.program.settings import RuleSettings
+from libcalico.net.addresses import Cidr
 
 _ICMPV6: Final = 58
 #: Listener queries and reports, router solicitation, neighbour solicitation and advertisement: without
@@ -59,13 +62,12 @@ _POSTROUTING: Final = BaseHook("nat", "postrouting", 100)
 
 
 def chains(settings: RuleSettings) -> list[Chain]:
-    """Return all static chains for one configuration."""
+    """Return all chains that depend on the configuration only."""
     return [
         _chain("raw-PREROUTING", _prerouting(settings), _RAW),
         _chain("filter-FORWARD", _forward(settings), _FORWARD),
         _chain("filter-INPUT", _input(settings), _INPUT),
         _chain("nat-POSTROUTING", [Rule((jump(names.NAT_OUTGOING),))], _POSTROUTING),
-        _chain(names.ANTI_SPOOFING, _anti_spoofing()),
         _chain(names.FROM_WORKLOADS, _dispatch(Field.IIFNAME, names.FROM_WORKLOADS_MAP)),
         _chain(names.TO_WORKLOADS, _dispatch(Field.OIFNAME, names.TO_WORKLOADS_MAP)),
         _chain(names.WORKLOAD_TO_HOST, _workload_to_host(settings)),
@@ -113,15 +115,30 @@ def _prerouting(settings: RuleSettings) -> list[Rule]:
     ]
 
 
-def _anti_spoofing() -> list[Rule]:
-    """A workload may only send from its own addresses; neighbour discovery also from link-local ones."""
+def anti_spoofing(allowed: Mapping[str, tuple[Cidr, ...]]) -> Chain:
+    """Return the chain that drops what a workload sends from addresses that are not its own.
+
+    Neighbour discovery also comes from link-local ones.
+
+    Args:
+        allowed: interface → further prefixes that its workload may send from.
+    """
     icmpv6 = Match(Field.L4PROTO, _ICMPV6)
-    return [
+    rules = [
         Rule((Match((Field.IIFNAME, Field.IP_SADDR), Named(names.SOURCES[4])), RETURN)),
         Rule((Match((Field.IIFNAME, Field.IP6_SADDR), Named(names.SOURCES[6])), RETURN)),
         Rule((icmpv6, Match(Field.IP6_SADDR, OneOf((_LINK_LOCAL, _UNSPECIFIED))), RETURN)),
+        *(rule for interface in sorted(allowed) for rule in _also(interface, allowed[interface])),
         Rule((DROP,), comment="source address is not the workload's"),
     ]
+    return _chain(names.ANTI_SPOOFING, rules)
+
+
+def _also(interface: str, prefixes: tuple[Cidr, ...]) -> Iterator[Rule]:
+    for version, address in ((4, Field.IP_SADDR), (6, Field.IP6_SADDR)):
+        if nets := [prefix_of(net) for net in prefixes if net.version == version]:
+            matches = Match(Field.IIFNAME, interface), Match(address, one_of(nets))
+            yield Rule((*matches, RETURN), comment="allowed to send from there, too")
 
 
 def _forward(settings: RuleSettings) -> list[Rule]:

@@ -26,8 +26,8 @@ GATEWAYS = ("169.254.1.1", "fe80::ecee:eeff:feee:eeee")
 STATUS = "/var/run/calico/endpoint-status"
 
 
-def wait(condition, what):
-    processes.wait_until(condition, what, deadline_s=DEADLINE_S)
+def wait(condition, what, deadline_s=DEADLINE_S):
+    processes.wait_until(condition, what, deadline_s=deadline_s)
 
 
 class Felix:
@@ -100,8 +100,8 @@ class Felix:
     def wait_ready(self):
         wait(self.is_ready, "felix is ready")
 
-    def wait_row(self, component, text):
-        wait(lambda: text in " ".join(self.row(component)), f"{component}: {text}")
+    def wait_row(self, component, text, deadline_s=DEADLINE_S):
+        wait(lambda: text in " ".join(self.row(component)), f"{component}: {text}", deadline_s)
 
     # What it did
 

@@ -117,6 +117,16 @@ def test_a_bad_environment_ends_it_with_one_line(felix, announced):
     assert felix.log.count("\n") == 1
 
 
+def test_the_prefix_of_interfaces_changes_live(felix):
+    felix.start()
+    web = felix.connect("web")
+    felix.configure(interface_prefix="tap,cali")
+    felix.wait_chain("filter-FORWARD", '"tap*"')
+    felix.wait_ready()
+    assert felix.outcomes(felix.host, web) == felix.OPEN
+    assert len(felix.statuses()) == 1
+
+
 def test_the_log_level_changes_live(felix):
     felix.configure(log_severity_screen="Error")
     felix.start()

@@ -10,6 +10,12 @@ from libcalico.testing import builders as a
 DENY_WEB = a.a_global_policy(name="deny-web", selector="app == 'web'", ingress=[a.a_rule("Deny")])
 
 
+def route_to(felix, interface, addresses):
+    """Make routes of somebody else's, which Felix leaves alone: theirs have another metric."""
+    for address in addresses:
+        felix.host.sh(f"ip route replace {address} dev {interface} metric 7")
+
+
 def test_policy_decides_between_workloads_and_changes_live(felix):
     felix.start()
     web, api = felix.connect("web"), felix.connect("api")
@@ -35,9 +41,7 @@ def test_a_workload_sends_from_its_own_addresses_only(felix):
     api.run(["ip", "address", "add", "10.65.0.77/32", "dev", "eth0"])
     api.run(["ip", "address", "add", "fd65::77/128", "dev", "eth0", "nodad"])
     # The answers would come back: they are not what is missing.
-    felix.host.sh(
-        "ip route add 10.65.0.77 dev caliapi src 10.233.0.11; ip route add fd65::77 dev caliapi"
-    )
+    route_to(felix, "caliapi", ("10.65.0.77", "fd65::77"))
     for probe in ("tcp80", "udp80"):
         assert felix.outcomes(api, web, probe, senders=api.addresses) == felix.OPEN
         spoofed = felix.outcomes(api, web, probe, senders=("10.65.0.77", "fd65::77"))
@@ -49,6 +53,25 @@ def test_a_workload_sends_from_its_own_addresses_only(felix):
         lambda: felix.outcomes(api, web, senders=("10.65.0.77", "fd65::77")) == felix.OPEN,
         "the new addresses are the workload's own",
     )
+
+
+def test_a_workload_sends_from_further_prefixes_if_endpoint_and_configuration_allow_it(felix):
+    allowed = ["10.77.0.0/16", "fd77::/64"]
+    felix.start()
+    web, api = felix.connect("web"), felix.connect("api", allow_spoofed_source_prefixes=allowed)
+    other, senders = felix.connect("other"), ("10.77.0.1", "fd77::1")
+    for workload in (api, other):
+        workload.run(["ip", "address", "add", senders[0], "dev", "eth0"])
+        workload.run(["ip", "address", "add", senders[1], "dev", "eth0", "nodad"])
+    route_to(felix, "caliapi", senders)
+    assert felix.outcomes(api, web, senders=senders) == felix.CLOSED
+    felix.configure(workload_source_spoofing="Any")
+    felix.wait(lambda: felix.outcomes(api, web, senders=senders) == felix.OPEN, "it may")
+    route_to(felix, "caliother", senders)
+    assert felix.outcomes(other, web, senders=senders) == felix.CLOSED
+    felix.configure()
+    felix.wait_chain("cali-rpf", "drop")
+    felix.wait(lambda: "caliapi" not in felix.chain("cali-rpf"), "it may not any more")
 
 
 @pytest.mark.parametrize(
@@ -77,8 +100,7 @@ def test_the_host_reaches_every_workload_and_is_reached_as_the_action_says(felix
 def test_what_nobody_has_registered_reaches_and_is_reached_by_nobody(felix):
     felix.start()
     web, stranger = felix.connect("web"), felix.connect("odd", registered=False)
-    for address in stranger.addresses:
-        felix.host.sh(f"ip route add {address} dev caliodd")
+    route_to(felix, "caliodd", stranger.addresses)
     felix.host.listen(tcp=[80])
     assert felix.outcomes(stranger, web) == felix.CLOSED
     assert felix.outcomes(web, stranger) == felix.CLOSED
