@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 
 from generate.markdown import code, table
 
+_WIDTH = 100
+
 
 def page(name: str, command: click.Command) -> str:
     """Return the page of a program: a section for each command that does something."""
     context = click.Context(command, info_name=name)
-    return "\n\n".join([f"# {name}", *_text(command), *_sections(command, context)]) + "\n"
+    return "\n\n".join([f"# {name}", *_text(command, context), *_sections(command, context)]) + "\n"
+
+
+def page_of_help(name: str) -> str:
+    """Return the page of a program that is no click command: what it says of itself.
+
+    Raises:
+        subprocess.CalledProcessError: it does not start.
+    """
+    program = Path(sys.executable).parent / name
+    done = subprocess.run([program, "--help"], capture_output=True, text=True, check=True)
+    return f"# {name}\n\n```text\n{done.stdout}```\n"
 
 
 def _sections(command: click.Command, context: click.Context) -> Iterator[str]:
@@ -28,19 +44,21 @@ def _sections(command: click.Command, context: click.Context) -> Iterator[str]:
             continue
         inner = click.Context(child, info_name=name, parent=context)
         yield f"## {inner.command_path}"
-        yield from _text(child)
+        yield from _text(child, inner)
         if not isinstance(child, click.Group):
             yield f"```text\n{inner.command_path} {' '.join(child.collect_usage_pieces(inner))}\n```"
         yield from _sections(child, inner)
 
 
-def _text(command: click.Command) -> Iterator[str]:
+def _text(command: click.Command, context: click.Context) -> Iterator[str]:
     text = inspect.cleandoc(command.help or "").partition("\f")[0]
     if text.strip():
         yield from _paragraphs(text)
-    epilog = inspect.cleandoc(command.epilog or "")
+    formatter = click.HelpFormatter(width=_WIDTH)
+    command.format_epilog(context, formatter)
+    epilog = formatter.getvalue().strip("\n")
     if epilog:
-        yield from _paragraphs(epilog)
+        yield f"```text\n{epilog}\n```"
 
 
 def _paragraphs(text: str) -> Iterator[str]:
@@ -64,7 +82,7 @@ def _options(command: click.Command, context: click.Context) -> str:
 
 def _is_plain(option: click.Option) -> bool:
     """Whether it needs no explanation: hidden, or the help that every command has."""
-    return option.hidden or option.name == "help"
+    return option.hidden or "--help" in option.opts
 
 
 def _row(option: click.Option, context: click.Context) -> tuple[str, str, str, str]:

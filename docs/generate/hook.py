@@ -17,6 +17,7 @@ import calico_cni.cli  # noqa: E402  the folder above has to be on the path firs
 import calico_node.cli  # noqa: E402
 import calico_release.cli  # noqa: E402
 import calicoctl.cli  # noqa: E402
+import libnetwork_plugin.cli  # noqa: E402
 from generate import commands, resources, tables  # noqa: E402
 from libcalico.resources.registry import KINDS  # noqa: E402
 
@@ -24,6 +25,7 @@ _PROGRAMS = {
     "calicoctl": calicoctl.cli.calicoctl,
     "calico-node": calico_node.cli.main,
     "calico-cni": calico_cni.cli.main,
+    "libnetwork-plugin": libnetwork_plugin.cli.main,
     "calico-release": calico_release.cli.command,
 }
 
@@ -65,6 +67,7 @@ def _records() -> list[Path]:
 def _generated() -> Iterator[tuple[str, str]]:
     for name, command in _PROGRAMS.items():
         yield f"reference/cli/{name}.md", commands.page(name, command)
+    yield "reference/cli/calico-mesos.md", commands.page_of_help("calico-mesos")
     for path, text in resources.pages(_DOCS.parent / "demo" / "resources"):
         yield f"reference/resources/{path}", text
     yield "reference/felix.md", tables.felix()

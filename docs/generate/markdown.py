@@ -16,7 +16,10 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    """Escape what would end the cell; inside code it would not, and the escape would be seen."""
+    parts = text.replace("\n", " ").split("`")
+    parts[::2] = [part.replace("|", "\\|") for part in parts[::2]]
+    return "`".join(parts)
 
 
 def code(text: object) -> str:

@@ -48,11 +48,9 @@ def _index(rows: list[tuple[str, str, str, str]]) -> str:
     return f"""# Resources
 
 Everything that an operator tells Calico is a resource. All have `apiVersion: {API_VERSION}`, a `kind`,
-`metadata` and a
-`spec`. A field that is not listed here is an error in a manifest, and the error names it; `calicoctl
-validate -f FILE` checks
-without a datastore. Fields that a stored object carries and that this version does not know survive every
-change.
+`metadata` and a `spec`. A field that is not listed here is an error in a manifest, and the error names it;
+`calicoctl validate -f FILE` checks without a datastore. Fields that a stored object carries and that this
+version does not know survive every change.
 
 {table(head, rows)}
 

@@ -28,13 +28,13 @@ def felix() -> str:
     return f"""# Felix parameters
 
 A parameter is set, from the strongest source to the weakest, by the environment (`FELIX_` and the name, in
-any case), by the
-configuration file (`/etc/calico/felix.cfg`), by the FelixConfiguration `node.NAME`, or by the
-FelixConfiguration `default`.
-Parameters without a field are local to a host. A wrong value is ignored with a warning; of a *fatal* one
-Felix refuses to
-start. Every parameter of Calico's data model is accepted and stored; those of dataplanes other than
-nftables have no effect.
+any case), by the file `/etc/calico/felix.cfg`, by the FelixConfiguration `node.NAME`, by one whose
+`nodeSelector` selects the node, or by the FelixConfiguration `default`. Parameters without a field are local
+to a host.
+
+Of a wrong value Felix warns, and the next weaker source decides; of a *fatal* one Felix refuses to start.
+Every parameter of Calico's data model is accepted and stored; those of dataplanes other than nftables have no
+effect.
 
 {table(head, rows)}
 """
@@ -93,8 +93,7 @@ def keys() -> str:
     return f"""# Keys in etcd
 
 The layout is Calico v3's. Values are JSON. Read them with `etcdctl get --prefix /calico/`; change them
-with `calicoctl` only,
-which validates.
+with `calicoctl` only, which validates.
 
 ## Resources
 
@@ -117,8 +116,7 @@ def error_page() -> str:
     return f"""# Errors
 
 Every error says where it happened and what to do. Programs print it on standard error; plugins put it into
-the form of their
-protocol. They are sorted by what the caller can do:
+the form of their protocol. They are sorted by what the caller can do:
 
 {table(("error", "meaning"), rows)}
 """

@@ -53,7 +53,8 @@ def build(root: Path, out: Path) -> None:
         SiteError: MkDocs warned or failed.
     """
     config = root / "docs" / "mkdocs.yml"
-    argv = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--clean"]
+    # Not --quiet: MkDocs counts only the warnings that it prints.
+    argv = [sys.executable, "-m", "mkdocs", "build", "--strict", "--clean"]
     _run([*argv, "--config-file", str(config), "--site-dir", str(out.resolve())], root)
 
 
