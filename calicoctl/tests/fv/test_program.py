@@ -193,7 +193,9 @@ def test_ctrl_c_is_quiet(ctl, waits_for):
 def running(ctl, *arguments):
     """Run it with pipes on all sides; it does not outlive the test."""
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    with subprocess.Popen(ctl.command(*arguments), env=ctl.environ, **pipes) as process:
+    # A run in the background ignores Ctrl-C, and so would its children.
+    command = ["env", "--default-signal=INT", *ctl.command(*arguments)]
+    with subprocess.Popen(command, env=ctl.environ, **pipes) as process:
         try:
             yield process
         finally:
