@@ -16,27 +16,21 @@ from libcalico.resources.clusterinfo import ClusterInformation
 from libcalico.resources.endpoints import WorkloadEndpoint
 from libcalico.resources.felixconfig import FelixConfiguration
 from libcalico.resources.ippools import IPPool
-from libcalico.resources.model import ObjectMeta, Resource
-from libcalico.resources.names import DEFAULT_ALLOW_PROFILE
+from libcalico.resources.model import Resource
 from libcalico.resources.networksets import GlobalNetworkSet, NetworkSet
 from libcalico.resources.nodes import Node
-from libcalico.resources.policy import GlobalNetworkPolicy, NetworkPolicy, Rule, Tier
-from libcalico.resources.profiles import Profile, ProfileSpec
+from libcalico.resources.policy import GlobalNetworkPolicy, NetworkPolicy, Tier
+from libcalico.resources.profiles import Profile, default_allow
 from libcalico.resources.registry import class_of
 
 R = TypeVar("R", bound=Resource)
 
-#: The profile that allows everything: every reader sees it, it is never stored.
-_DEFAULT_ALLOW = Profile(
-    metadata=ObjectMeta(name=DEFAULT_ALLOW_PROFILE, resource_version="1"),
-    spec=ProfileSpec(ingress=[Rule(action="Allow")], egress=[Rule(action="Allow")]),
-)
 _BEHAVIOURS: dict[type[Resource], Behaviour[Any]] = {
     GlobalNetworkPolicy: tiers.GLOBAL_POLICY_BEHAVIOUR,
     IPPool: pools.BEHAVIOUR,
     NetworkPolicy: tiers.POLICY_BEHAVIOUR,
     Node: nodes.BEHAVIOUR,
-    Profile: Behaviour(synthetic=(_DEFAULT_ALLOW,)),
+    Profile: Behaviour(synthetic=(default_allow(),)),
     Tier: tiers.BEHAVIOUR,
 }
 

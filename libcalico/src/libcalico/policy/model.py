@@ -11,7 +11,7 @@ from libcalico.resources.endpoints import EndpointPort, WorkloadEndpoint
 from libcalico.resources.model import Resource, ResourceId, id_of
 from libcalico.resources.networksets import GlobalNetworkSet, NetworkSet
 from libcalico.resources.policy import GlobalNetworkPolicy, NetworkPolicy, Tier
-from libcalico.resources.profiles import Profile
+from libcalico.resources.profiles import Profile, default_allow
 
 Policy = NetworkPolicy | GlobalNetworkPolicy
 Direction = Literal["ingress", "egress"]
@@ -98,9 +98,9 @@ class World:
 
     @classmethod
     def of(cls, resources: Iterable[Resource]) -> World:
-        """Build a world of stored resources; kinds that decide nothing are passed over."""
+        """Build a world of stored resources and what is built in; what decides nothing is passed over."""
         kept = list(resources)
-        profiles = {r.name: r for r in kept if isinstance(r, Profile)}
+        profiles = {r.name: r for r in (default_allow(), *kept) if isinstance(r, Profile)}
         return cls(
             tuple(_endpoint(r, profiles) for r in kept if isinstance(r, WorkloadEndpoint)),
             tuple(

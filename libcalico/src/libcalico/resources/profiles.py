@@ -6,7 +6,8 @@ from typing import ClassVar
 
 from msgspec import field
 
-from libcalico.resources.model import KindInfo, Model, Resource
+from libcalico.resources.model import KindInfo, Model, ObjectMeta, Resource
+from libcalico.resources.names import DEFAULT_ALLOW_PROFILE
 from libcalico.resources.policy import Rule
 
 
@@ -23,3 +24,12 @@ class Profile(Resource, tag="Profile"):
 
     INFO: ClassVar[KindInfo] = KindInfo(kind="Profile", plural="profiles", aliases=("pro", "pros"))
     spec: ProfileSpec = field(default_factory=ProfileSpec)
+
+
+def default_allow() -> Profile:
+    """Return the profile that every reader sees and that is never stored: it allows everything."""
+    allow = [Rule(action="Allow")]
+    return Profile(
+        metadata=ObjectMeta(name=DEFAULT_ALLOW_PROFILE, resource_version="1"),
+        spec=ProfileSpec(ingress=allow, egress=allow),
+    )
