@@ -7,6 +7,8 @@ BIN := $(CURDIR)/.venv/bin
 PYTEST := $(BIN)/pytest -q -c ../pyproject.toml --rootdir=.
 SOURCES := $(wildcard $(addsuffix /src,$(PKG)) $(addsuffix /tests,$(PKG))) $(if $(filter $(words $(PACKAGES)),$(words $(PKG))),demo bench) $(if $(filter docs,$(PKG)),docs/generate)
 STAMP := .venv/.installed
+# Debian keeps bird and nft where the PATH of an ordinary user does not look.
+export PATH := $(PATH):/usr/sbin:/sbin
 # Runs the tests of one tier in each package; a package without that tier is passed over.
 each = set -e; for p in $(PKG); do if [ -n "$$(find $$p/tests/$(1) -name 'test_*.py' -print -quit 2>/dev/null)" ]; then \
 	echo "== $(1) $$p"; (cd $$p && $(PYTEST) tests/$(1) $(ARGS)); fi; done
@@ -32,6 +34,7 @@ lint: $(STAMP) ## check format and style
 
 types: $(STAMP) ## check types, strictly
 	@set -e; for p in $(PKG); do $(BIN)/mypy -p $$(basename $$p/src/*); done
+	@$(if $(filter docs,$(PKG)),MYPYPATH=docs $(BIN)/mypy -p generate)
 
 layers: $(STAMP) ## check who imports whom, and that what decides does no I/O
 	@$(BIN)/lint-imports --no-cache
