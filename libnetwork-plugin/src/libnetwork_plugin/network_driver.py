@@ -133,7 +133,7 @@ class NetworkDriver:
         plan.refuse_second(request.endpoint_id, request.sandbox_key, self._endpoints.all())
         stored = self._endpoints.get(request.endpoint_id)
         with ExitStack() as undo:
-            self._make_interface(request.endpoint_id, stored)
+            self._make_interface(stored)
             undo.callback(remove_quietly, self._interfaces, stored.spec.interface_name)
             self._endpoints.change(
                 request.endpoint_id, lambda found: plan.in_sandbox(found, request.sandbox_key)
@@ -141,14 +141,11 @@ class NetworkDriver:
             undo.pop_all()
         return plan.joined(request.endpoint_id, plan.cidrs_of(stored))
 
-    def _make_interface(self, endpoint_id: str, stored: WorkloadEndpoint) -> None:
-        self._interfaces.make(
-            stored.spec.interface_name,
-            plan.peer_interface(endpoint_id),
-            plan.mac_bytes(stored),
-            self._mtu,
-            plan.cidrs_of(stored),
+    def _make_interface(self, stored: WorkloadEndpoint) -> None:
+        attachment = plan.attachment(
+            self._endpoints.identity(stored.spec.endpoint), stored.spec.interface_name, self._mtu
         )
+        self._interfaces.make(attachment, plan.mac_bytes(stored), plan.cidrs_of(stored))
 
     def leave(self, request: wire.EndpointRequest) -> dict[str, Any]:
         """Remove the interface, also without a datastore: the container is off the network at once."""

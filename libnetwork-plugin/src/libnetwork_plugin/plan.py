@@ -106,10 +106,16 @@ def endpoint(request: wire.CreateEndpoint, who: Identity, host_end: str) -> Work
     Raises:
         ValidationError: the request lacks something.
     """
-    attachment = Attachment(identity=who, host_interface=host_end, interface="")
-    made = workload_plan.endpoint(attachment, mac_of(request), addresses_of(request))
+    attached = attachment(who, host_end)
+    made = workload_plan.endpoint(attached, mac_of(request), addresses_of(request))
     annotations = {NETWORK_ID: request.network_id}
     return made.with_(metadata=made.metadata.with_(annotations=annotations))
+
+
+def attachment(who: Identity, host_end: str, mtu: int = 0) -> Attachment:
+    """Return how an endpoint's interface is to be made; 0 is the usual MTU."""
+    peer = peer_interface(who.endpoint)
+    return Attachment(identity=who, host_interface=host_end, interface=peer, mtu=mtu)
 
 
 def again(stored: WorkloadEndpoint, wanted: WorkloadEndpoint) -> WorkloadEndpoint:

@@ -19,6 +19,7 @@ from libcalico.errors import NetlinkError, UnavailableError
 from libcalico.net.addresses import Cidr
 from libcalico.resources.ippools import IPPool, IPPoolSpec
 from libcalico.resources.model import ObjectMeta
+from libcalico.workload.model import Attachment
 from libnetwork_plugin.docker_api import Event, Network
 from libnetwork_plugin.plugin import Settings, assemble
 
@@ -71,10 +72,11 @@ class InterfacesInMemory:
         self.in_containers: set[str] = set()
         self.is_refusing = False
 
-    def make(self, host_end: str, peer: str, mac: bytes, mtu: int, cidrs: Sequence[Cidr]) -> None:
+    def make(self, attachment: Attachment, mac: bytes, cidrs: Sequence[Cidr]) -> None:
         if self.is_refusing:
             raise NetlinkError("cannot make it: no", 1)
-        self.made[host_end] = (peer, mac, mtu, [str(cidr) for cidr in cidrs])
+        made = (attachment.interface, mac, attachment.mtu, [str(cidr) for cidr in cidrs])
+        self.made[attachment.host_interface] = made
 
     def remove(self, host_end: str) -> None:
         self.made.pop(host_end, None)
