@@ -105,15 +105,19 @@ def test_what_is_in_force_stays_when_etcd_dies_and_changes_when_it_is_back(felix
     assert "felix_resync_state 3.0" in felix.get("/metrics", 9091)[1]
 
 
-def test_a_pause_of_etcd_goes_by_unnoticed(felix):
+def test_an_etcd_that_hangs_is_noticed_and_followed_again_when_it_goes_on(felix):
     felix.start()
     web, api = felix.connect("web"), felix.connect("api")
     felix.etcd.pause()
     assert felix.outcomes(api, web) == felix.OPEN
+    felix.wait_row("Datastore", "away, keeping what is programmed", deadline_s=60.0)
+    assert felix.get("/readiness")[0] == 503
     assert felix.get("/liveness")[0] == 204
+    assert felix.outcomes(api, web) == felix.OPEN
     felix.etcd.resume()
     felix.put(deny("web"))
     felix.wait_policy("deny-web")
+    felix.wait_ready()
     assert felix.outcomes(api, web) == felix.CLOSED
 
 

@@ -24,6 +24,7 @@ _OPTIONS = (
     # As Go Calico: a dead peer is noticed within 40 s even on a watch that waits.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),  # counts as well, and is a minute unless set
     ("grpc.http2.max_pings_without_data", 0),
     # A member that is back is used at once, not after gRPC's two minutes.
     ("grpc.initial_reconnect_backoff_ms", 50),
