@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def _text(command: click.Command, context: click.Context) -> Iterator[str]:
         yield from _paragraphs(text)
     formatter = click.HelpFormatter(width=_WIDTH)
     command.format_epilog(context, formatter)
-    epilog = formatter.getvalue().strip("\n")
+    epilog = textwrap.dedent(formatter.getvalue()).strip("\n")
     if epilog:
         yield f"```text\n{epilog}\n```"
 

@@ -1,5 +1,6 @@
 """A small tree of two packages in a clone with a remote, both on disk."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -62,10 +63,10 @@ class Clone:
         self.git("commit", "-q", "-m", message)
         self.git("push", "-q", "origin", "main")
 
-    def references(self) -> dict[str, str]:
+    def references(self) -> set[str]:
         """All references of clone and remote: what a refused step must not change."""
         return {
-            f"{where}:{line}": ""
+            f"{where}:{line}"
             for where in (self.root, self.remote)
             for line in self.git("for-each-ref", at=where).splitlines()
         }
@@ -87,17 +88,22 @@ def make_package(root: Path, name: str, needs: str = "", more: str = "", code: s
     )
 
 
-@pytest.fixture
-def clone(tmp_path, monkeypatch):
-    for who in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{who}_NAME", "Test")
-        monkeypatch.setenv(f"GIT_{who}_EMAIL", "test@example.org")
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
-    root, remote = tmp_path / "clone", tmp_path / "remote.git"
+@pytest.fixture(scope="session", autouse=True)
+def _author():
+    with pytest.MonkeyPatch.context() as patch:
+        for who in ("AUTHOR", "COMMITTER"):
+            patch.setenv(f"GIT_{who}_NAME", "Test")
+            patch.setenv(f"GIT_{who}_EMAIL", "test@example.org")
+        patch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+        yield
+
+
+def make_clone(folder: Path) -> Clone:
+    root, remote = folder / "clone", folder / "remote.git"
     made = Clone(root, remote)
-    made.git("init", "-q", "--bare", "-b", "main", str(remote), at=tmp_path)
-    made.git("init", "-q", "-b", "main", str(root), at=tmp_path)
-    made.git("remote", "add", "origin", str(remote))
+    made.git("init", "-q", "--bare", "-b", "main", str(remote), at=folder)
+    made.git("init", "-q", "-b", "main", str(root), at=folder)
+    made.git("remote", "add", "origin", "../remote.git")
     make_package(root, "alpha-lib")
     make_package(root, "beta-tool", '"alpha-lib>=0.1.0.dev0,<0.2"', SCRIPT, MAIN)
     (root / "release").mkdir()
@@ -107,3 +113,35 @@ def clone(tmp_path, monkeypatch):
     made.add_fragment("beta-tool", "+first.feature.md", "It says its version.")
     made.commit("a tree")
     return made
+
+
+def copied(clone: Clone, folder: Path) -> Clone:
+    """The same clone and remote at another place: the remote is beside the clone."""
+    for source in (clone.root, clone.remote):
+        shutil.copytree(source, folder / source.name, symlinks=True)
+    return Clone(folder / clone.root.name, folder / clone.remote.name)
+
+
+@pytest.fixture(scope="session")
+def _new_once(tmp_path_factory):
+    return make_clone(tmp_path_factory.mktemp("new"))
+
+
+@pytest.fixture(scope="session")
+def _built_once(_new_once, tmp_path_factory):
+    made = copied(_new_once, tmp_path_factory.mktemp("built"))
+    made.release("cut", "--date", "2026-01-31")
+    made.release("build", "--revision", "release-1")
+    return made
+
+
+@pytest.fixture
+def clone(_new_once, tmp_path):
+    """A clone of two packages, of which nothing is released."""
+    return copied(_new_once, tmp_path)
+
+
+@pytest.fixture
+def built(_built_once, tmp_path):
+    """The same after the first release, built into its ``build/release``."""
+    return copied(_built_once, tmp_path)

@@ -13,13 +13,6 @@ ROOT = Path(__file__).parents[3]
 EVERYTHING = os.environ.get("CALICO_TEST_FULL") == "1"
 
 
-@pytest.fixture
-def built(clone):
-    clone.release("cut", "--date", "2026-01-31")
-    clone.release("build", "--revision", "release-1")
-    return clone
-
-
 def manifest(clone):
     return json.loads((clone.root / "build/release/manifest.json").read_text())
 

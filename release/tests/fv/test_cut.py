@@ -178,3 +178,17 @@ def test_what_a_kill_left_of_the_prepared_tree_is_removed(clone):
     clone.git("worktree", "add", "-q", "--detach", ".git/calico-release-tree", "HEAD")
     clone.release("cut", *DATE)
     assert clone.git("worktree", "list").count("\n") == 0
+
+
+def test_an_intent_that_cannot_be_read_is_named(clone):
+    (clone.root / ".git/calico-release.json").write_text("{")
+    before = clone.references()
+    assert "calico-release.json" in clone.release("cut", code=1)
+    assert clone.references() == before
+
+
+def test_the_documentation_is_validated_by_its_own_command(clone):
+    assert "would run -m calico_docs check" in clone.release("validate-docs", "--dry-run")
+    (clone.root / "docs").mkdir()
+    (clone.root / "README.md").write_text("[gone](gone.md)\n")
+    assert "README.md:1: gone.md" in clone.release("validate-docs", code=1)
