@@ -70,7 +70,7 @@ class Port:
             assert select.select([self._socket], [], [], DEADLINE_S)[0], "the host does not answer"
 
     def catch(self):
-        """Return the tokens of the frames that arrived since the last call."""
+        """Return the numbers of the frames that arrived since the last call."""
         self._read()
         caught, self._caught = self._caught, set()
         return caught
@@ -84,7 +84,7 @@ class Port:
                 if kind == socket.PACKET_OUTGOING:
                     continue
                 if protocol in frames.ETHERTYPE.values():
-                    self._caught.add(frames.token(frame))
+                    self._caught.add(frames.number(frame))
                 is_answered |= protocol == frames.ARP and frame[:6] == self.mac
         return is_answered
 
@@ -128,17 +128,17 @@ class Wires:
         assert not self.felix.enforcer.refused
 
     def deliver(self, probes):
-        """Send probes from where they come from; return token → names of the ends where it arrived."""
+        """Send probes from where they come from; return number → names of the ends where it arrived."""
         by_port = {name: [] for name in self._ports}
         for probe in probes:
             by_port[worlds.place(probe.packet.source)].append(probe)
         for name, some in by_port.items():
             if some:
                 self._ports[name].send(some)
-        arrived = {probe.token: set() for probe in probes}
+        arrived = {probe.number: set() for probe in probes}
         for name, port in self._ports.items():
-            for token in port.catch() & arrived.keys():
-                arrived[token].add(name)
+            for number in port.catch() & arrived.keys():
+                arrived[number].add(name)
         return arrived
 
     def explain(self, packet):

@@ -69,21 +69,19 @@ def destinations(world, packet, verdict):
 
 def test_the_kernel_and_the_evaluator_agree_about_every_packet(wires):
     print(f"CALICO_ORACLE_SEED={SEED}")  # noqa: T201 - shown when it fails
-    maker, follower, tokens = worlds.WorldMaker(SEED), Follower(), itertools.count(1)
+    maker, follower, numbers = worlds.WorldMaker(SEED), Follower(), itertools.count(1)
     seen = {True: 0, False: 0}
     for number in range(WORLDS):
         maker.change(1.0 if number % 10 == 0 else 0.25)
         wires.program(follower.follow(maker.resources))
         world = World.of(maker.resources.values())
-        probes = [
-            frames.Probe(maker.packet(), next(tokens).to_bytes(4, "little")) for _ in range(PACKETS)
-        ]
+        probes = [frames.Probe(maker.packet(), next(numbers)) for _ in range(PACKETS)]
         arrived = wires.deliver(probes)
         for probe in probes:
             verdict = decide(world, probe.packet)
             seen[verdict.allowed] += 1
             wanted = destinations(world, probe.packet, verdict)
-            if arrived[probe.token] != wanted:
+            if arrived[probe.number] != wanted:
                 raise AssertionError(difference(number, world, probe, verdict, arrived, wires))
     assert min(seen.values()) > WORLDS * PACKETS // 20, f"the worlds are too much alike: {seen}"
 
@@ -95,7 +93,7 @@ def difference(number, world, probe, verdict, arrived, wires):
         f"world {number} of seed {SEED}",
         f"packet: {packet}",
         f"evaluator: {'allowed' if verdict.allowed else 'denied'}",
-        f"kernel: {arrived[probe.token] or 'dropped'}",
+        f"kernel: {arrived[probe.number] or 'dropped'}",
         *map(str, verdict.steps),
         *map(str, owners),
         *(str(s) for s in world.net_sets),

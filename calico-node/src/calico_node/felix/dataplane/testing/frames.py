@@ -17,19 +17,25 @@ SCTP: Final = 132
 ICMP: Final = {4: 1, 6: 58}
 _SYN: Final = 0x02
 _HEADER: Final = 14
+_MAGIC: Final = b"cali"
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A packet, and what tells it from all others: four bytes in its payload.
+    """A packet, and the number that tells it from all others.
 
     Args:
         packet: what policy looks at.
-        token: unique among the packets in flight.
+        number: unique among the packets in flight, below 2**32.
     """
 
     packet: Packet
-    token: bytes = field(repr=False)
+    number: int = field(repr=False)
+
+    @property
+    def token(self) -> bytes:
+        """The end of its payload, which nobody else's packets have."""
+        return self.number.to_bytes(4, "little") + _MAGIC
 
 
 def encode(probe: Probe, source_mac: bytes, destination_mac: bytes) -> bytes:
@@ -41,12 +47,13 @@ def encode(probe: Probe, source_mac: bytes, destination_mac: bytes) -> bytes:
     return destination_mac + source_mac + ethertype + head + body
 
 
-def token(frame: bytes) -> bytes:
-    """Return the last four bytes of a frame's IP packet, which tell whose it is."""
+def number(frame: bytes) -> int | None:
+    """Return the number of the probe that a frame holds; None for frames of others."""
     total = struct.unpack_from("!H", frame, _HEADER + 2)[0]
     if frame[12:14] == struct.pack("!H", ETHERTYPE[6]):
         total = 40 + struct.unpack_from("!H", frame, _HEADER + 4)[0]
-    return frame[_HEADER : _HEADER + total][-4:]
+    token = frame[_HEADER : _HEADER + total][-8:]
+    return int.from_bytes(token[:4], "little") if token.endswith(_MAGIC) else None
 
 
 def arp_request(mac: bytes, sender: Cidr, target: Cidr) -> bytes:
@@ -63,11 +70,11 @@ def _transport(probe: Probe) -> bytes:
         body = ports + struct.pack("!IIBBHHH", 1, 0, 5 << 4, _SYN, 1024, 0, 0) + probe.token
         return _checked(packet, body, 16)
     if packet.protocol == UDP:
-        return _checked(packet, ports + struct.pack("!HH", 12, 0) + probe.token, 6)
+        return _checked(packet, ports + struct.pack("!HH", 16, 0) + probe.token, 6)
     if packet.protocol == ICMP[packet.version]:
         kind, code = packet.icmp_type or 0, packet.icmp_code or 0
         # Of echo requests the identifier and sequence number follow, which connection tracking looks at.
-        body = struct.pack("!BBH", kind, code, 0) + probe.token + bytes(20) + probe.token
+        body = struct.pack("!BBH", kind, code, 0) + probe.token[:4] + bytes(20) + probe.token
         return _checked(packet, body, 2)
     return ports + bytes(8) + probe.token
 
