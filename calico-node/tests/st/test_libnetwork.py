@@ -1,0 +1,45 @@
+"""Docker networks, with the driver inside calico/node (``--libnetwork``)."""
+
+import json
+
+IMAGE = "calico/node:latest"
+CREATE = ("network", "create", "-d", "calico", "--ipam-driver", "calico")
+
+
+def start_container(node, name, network):
+    container = node.engine.run(name, IMAGE, net=network)
+    container.read_addresses()
+    return container
+
+
+def endpoints(node):
+    found = json.loads(node.calicoctl("get", "workloadendpoints", "-A", "-o", "json").stdout)
+    return found["items"]
+
+
+def test_one_host(node, all_reach_each_other):
+    node.start("--libnetwork")
+    node.docker(*CREATE, "net1")
+    first, second = (start_container(node, name, "net1") for name in ("c1", "c2"))
+    all_reach_each_other(first, second)
+    assert len(endpoints(node)) == 2
+    assert "net1" in node.calicoctl("get", "profiles").stdout
+    node.docker("network", "disconnect", "net1", "c1")
+    assert len(endpoints(node)) == 1
+    for name in ("c1", "c2"):
+        node.engine.remove(name)
+    node.docker("network", "rm", "net1")
+    assert endpoints(node) == []
+    assert "net1" not in node.calicoctl("get", "profiles").stdout
+
+
+def test_two_hosts(pair, all_reach_each_other):
+    for node in pair:
+        node.start("--libnetwork")
+        node.docker(*CREATE, "net1")
+    here, there = (start_container(node, f"on-{node.host.name}", "net1") for node in pair)
+    all_reach_each_other(here, there)
+    refused = pair[0].docker("network", "rm", "net1", check=False)
+    assert refused.returncode == 1
+    assert "has active endpoints" in refused.stderr
+    assert len(endpoints(pair[0])) == 2
