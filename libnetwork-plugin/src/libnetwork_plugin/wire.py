@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -143,7 +143,11 @@ METHODS: Mapping[str, type[Request]] = MappingProxyType(
         "IpamDriver.ReleaseAddress": ReleaseAddress,
     }
 )
-_R = TypeVar("_R", bound=Request)
+#: Made while this module is imported, by one thread: msgspec learns a class's fields when it first
+#: needs them, and a second thread that comes meanwhile crashes the process.
+_DECODERS: Mapping[str, msgspec.json.Decoder[Request]] = {
+    method: msgspec.json.Decoder(form) for method, form in METHODS.items()
+}
 
 
 def decode(method: str, body: bytes) -> Request:
@@ -154,12 +158,8 @@ def decode(method: str, body: bytes) -> Request:
     """
     if method not in METHODS:
         raise ValidationError(f"{method}: no such method")
-    return _decode(METHODS[method], method, body)
-
-
-def _decode(form: type[_R], method: str, body: bytes) -> _R:
     try:
-        return msgspec.json.decode(body.strip() or b"{}", type=form)
+        return _DECODERS[method].decode(body.strip() or b"{}")
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ValidationError(f"{method}: {error}") from error
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from functools import cache
 from typing import Any, cast
 
 import msgspec
@@ -129,15 +128,20 @@ def _class_of_manifest(document: Mapping[str, Any]) -> type[Resource]:
     return KINDS[kind]
 
 
-@cache
-def _decoder(kind: str) -> msgspec.json.Decoder[Resource]:
-    return msgspec.json.Decoder(class_of(kind))
+#: Kind → decoder. Made while this module is imported, by one thread: msgspec learns a class's fields
+#: when it first needs them, and a second thread that comes meanwhile crashes the process.
+_DECODERS: Mapping[str, msgspec.json.Decoder[Resource]] = {
+    kind: msgspec.json.Decoder(cls) for kind, cls in KINDS.items()
+}
 
 
 def _decode_fast(data: bytes, kind: str) -> Resource | None:
     """Decode without keeping anything; None if the value needs the tolerant way."""
+    decoder = _DECODERS.get(kind)
+    if decoder is None:
+        return None
     try:
-        return _decoder(kind).decode(data)
+        return decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
 
