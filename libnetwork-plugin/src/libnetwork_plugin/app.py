@@ -76,7 +76,7 @@ def _status(error: CalicoError) -> int:
 
 
 def _text(body: bytes) -> str:
-    return body.decode(errors="backslashreplace")
+    return body.decode(errors="backslashreplace").strip()
 
 
 def _unknown(method: str) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import Any, Literal
@@ -95,6 +96,7 @@ def serve(
 ) -> None:
     """Serve until SIGTERM or SIGINT. The datastore is found through ETCD_ENDPOINTS and so on."""
     logs.configure(log_level)
+    logging.getLogger("urllib3").setLevel(logging.INFO)  # each question to Docker is told at debug
     from libnetwork_plugin import plugin  # noqa: PLC0415 - only this command needs what is heavy
 
     node, mtu = plugin.node_and_mtu(node_name, mtu, os.environ)

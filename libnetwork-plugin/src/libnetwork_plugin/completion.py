@@ -1,19 +1,22 @@
 """Completes what Docker does not tell a driver: networks' names, containers and their labels.
 
 Docker's API tells them. A thread follows its events, and looks at everything whenever it has (again)
-connected, so that nothing depends on having seen an event. Until an endpoint is completed it has neither
-labels nor profile, and policy denies; the event comes before the container's first process is started.
+connected and every few minutes, so that nothing depends on having seen an event. Until an endpoint is
+completed it has neither labels nor profile, and policy denies; the event comes before the container's
+first process is started.
 
 Whoever Docker does not know any more is removed then, too: what is left of containers that ended while
-the plugin was not there.
+the plugin or the datastore was not there.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import logging
+import queue
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from libcalico.errors import CalicoError, NotFoundError, UnavailableError
 from libcalico.resources.endpoints import WorkloadEndpoint
@@ -27,6 +30,7 @@ _log = logging.getLogger(__name__)
 #: How long a container may take to start: what is younger may be unknown to Docker's API yet.
 _GRACE = dt.timedelta(minutes=2)
 _RETRY_S = 1.0
+_AUDIT_S = 300.0
 _CONNECT_S = 3.0
 
 
@@ -88,6 +92,9 @@ class Completion:
                 self.problem = "Docker closed its stream of events"
             except CalicoError as error:
                 self.problem = str(error)
+            except Exception as error:  # noqa: BLE001 - the edge of the thread: it must go on
+                self.problem = repr(error)
+                _log.exception("docker is not understood")
             self._connected.clear()
             if not self._stopping.is_set():
                 _log.warning("docker is not followed error=%r", self.problem)
@@ -108,10 +115,25 @@ class Completion:
                 self._connected.set()
                 self.synchronize(docker)
                 _log.info("docker is followed driver=%s", self._driver)
-                for event in events:
-                    self.handle(docker, event)
+                self._handle_all(docker, events)
         finally:
             docker.close()
+
+    def _handle_all(self, docker: Docker, events: Iterator[Event]) -> None:
+        """Handle events until there are no more, and look at everything from time to time."""
+        arrived: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        threading.Thread(target=_read, args=(events, arrived), name="events", daemon=True).start()
+        audit = time.monotonic() + _AUDIT_S
+        while True:
+            try:
+                event = arrived.get(timeout=max(0.0, audit - time.monotonic()))
+            except queue.Empty:
+                self.synchronize(docker)
+                audit = time.monotonic() + _AUDIT_S
+                continue
+            if event is None:
+                return
+            self.handle(docker, event)
 
     def handle(self, docker: Docker, event: Event) -> None:
         """Do what an event asks for."""
@@ -187,3 +209,14 @@ class Completion:
             and plan.is_older(endpoint.metadata.creation_timestamp, before)
             and not self._interfaces.is_in_use(endpoint.spec.interface_name)
         )
+
+
+def _read(events: Iterator[Event], arrived: queue.SimpleQueue[Event | None]) -> None:
+    """Pass on all events, and None behind the last."""
+    try:
+        for event in events:
+            arrived.put(event)
+    except CalicoError as error:
+        _log.info("events of docker ended error=%r", str(error))
+    finally:
+        arrived.put(None)

@@ -125,8 +125,15 @@ class DockerApi:
         """See :class:`Docker`."""
         with self._translated():
             stream = self._client.events(filters={"type": "network"}, decode=True)
-            self._streams.append(stream)
-            yield (event for raw in stream if (event := parse_event(raw, driver)) is not None)
+        self._streams.append(stream)
+        yield self._read(stream, driver)
+
+    def _read(self, stream: CancellableStream, driver: str) -> Iterator[Event]:
+        with self._translated():
+            for raw in stream:
+                event = parse_event(raw, driver)
+                if event is not None:
+                    yield event
 
     def close(self) -> None:
         """See :class:`Docker`."""

@@ -130,8 +130,10 @@ class NetworkDriver:
             ValidationError: the container is on another of our networks.
             NetlinkError: the kernel refused.
         """
-        plan.refuse_second(request.endpoint_id, request.sandbox_key, self._endpoints.all())
-        stored = self._endpoints.get(request.endpoint_id)
+        known = self._endpoints.all()
+        plan.refuse_second(request.endpoint_id, request.sandbox_key, known)
+        ours = (one for one in known if one.spec.endpoint == request.endpoint_id)
+        stored = next(ours, None) or self._endpoints.get(request.endpoint_id)
         with ExitStack() as undo:
             self._make_interface(stored)
             undo.callback(remove_quietly, self._interfaces, stored.spec.interface_name)

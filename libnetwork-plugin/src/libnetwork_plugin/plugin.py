@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from libnetwork_plugin.network_driver import NetworkDriver, Scope
 from libnetwork_plugin.server import Server
 from libnetwork_plugin.store import Endpoints, Profiles
 
+_log = logging.getLogger(__name__)
 _STOP_S = 2.0
 
 
@@ -87,6 +89,7 @@ def serve(settings: Settings, environ: Mapping[str, str]) -> None:
             server.stop_on_signals()
             follower = threading.Thread(target=completion.run, name="completion", daemon=True)
             follower.start()
+            _log.info("plugin serves node=%s driver=%s", settings.node, settings.socket.stem)
             server.serve()
             completion.stop()
             follower.join(_STOP_S)

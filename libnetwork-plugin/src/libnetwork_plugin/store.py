@@ -123,7 +123,7 @@ class Profiles:
             with suppress(ConflictError, NotFoundError):
                 stored = self._get_or_create(name)
                 networks = plan.networks_of(stored)
-                if networks is not None and networks.get(network_id) != self._node:
+                if networks is not None and network_id not in networks:
                     networks = networks | {network_id: self._node}
                     self._client.update(plan.with_networks(stored, networks))
                 return

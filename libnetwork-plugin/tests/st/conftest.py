@@ -89,6 +89,13 @@ class Engine:
         self.dockerd = self.host.popen([*alone, "dockerd", *options], log="dockerd", env=self.env)
         until(self._docker_answers, "dockerd")
 
+    def stop_docker(self) -> None:
+        """End the engine and with it its containers, at once."""
+        assert self.dockerd is not None
+        self.dockerd.kill()
+        self.dockerd.wait(DEADLINE_S)
+        self.host.sh("rm -f /run/docker.pid")
+
     def _docker_answers(self) -> bool:
         return self.host.run([DOCKER, "version"], check=False).returncode == 0
 
@@ -108,8 +115,7 @@ class Engine:
             containers = self.docker("ps", "-aq").split()
             if containers:
                 self.docker("rm", "-f", *containers)
-            self.dockerd.kill()
-            self.dockerd.wait(DEADLINE_S)
+            self.stop_docker()
         if self.plugin is not None and self.plugin.poll() is None:
             self.stop_plugin()
         self.host.run(["calicoctl", "node", "stop", "--force"], env=self.env, check=False)

@@ -1,9 +1,21 @@
 """The command line."""
 
+import logging
+
 import pytest
 from click.testing import CliRunner
 
 from libnetwork_plugin.cli import main
+
+
+@pytest.fixture(autouse=True)
+def _log_as_before():
+    """Undo what the command does to this process's log."""
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
+    yield
+    root.setLevel(level)
+    root.handlers[:] = handlers
 
 
 def test_it_tells_its_version():

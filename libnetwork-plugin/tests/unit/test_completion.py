@@ -63,6 +63,22 @@ def test_docker_is_followed_again_after_it_was_away(plugin, until, monkeypatch):
     assert plugin.docker.connections == 2
 
 
+def test_everything_is_looked_at_from_time_to_time(make_plugin, start, until, monkeypatch):
+    monkeypatch.setattr("libnetwork_plugin.completion._AUDIT_S", 0.01)
+    plugin = start(make_plugin())
+    plugin.docker.put(NET, "net1")
+    until(lambda: profile_names(plugin) == {"net1"})
+
+
+def test_what_is_not_understood_does_not_end_it(plugin, until, monkeypatch, caplog):
+    monkeypatch.setattr("libnetwork_plugin.completion._RETRY_S", 0.001)
+    plugin.docker.known[NET] = None
+    plugin.docker.queue.put("nonsense")
+    until(lambda: "docker is not understood" in caplog.text)
+    plugin.docker.put(NET, "net1")
+    until(lambda: profile_names(plugin) == {"net1"})
+
+
 def test_a_container_that_ended_meanwhile_is_no_error(plugin, until):
     plugin.create_endpoint(END)
     plugin.docker.put(NET, "net1", **{END: "c0ffee", "beef" * 16: "gone"})
