@@ -17,8 +17,15 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 
-from libcalico.errors import CalicoError, NotFoundError, UnavailableError
+from libcalico.errors import (
+    CalicoError,
+    DatastoreError,
+    NotFoundError,
+    UnavailableError,
+    ValidationError,
+)
 from libcalico.resources.endpoints import WorkloadEndpoint
 from libnetwork_plugin import plan
 from libnetwork_plugin.addresses import Addresses
@@ -159,7 +166,8 @@ class Completion:
         self, docker: Docker, network: Network, stored: Iterable[WorkloadEndpoint]
     ) -> None:
         profile = plan.profile_name(network.name)
-        self._profiles.ensure(profile, network.id)
+        with _on_its_own(f"Profile({profile})"):
+            self._profiles.ensure(profile, network.id)
         wanted = {
             endpoint.spec.endpoint: network.containers[endpoint.spec.endpoint]
             for endpoint in stored
@@ -174,13 +182,11 @@ class Completion:
     def _complete_endpoint(
         self, endpoint_id: str, container: str, labels: Mapping[str, str], profile: str
     ) -> None:
-        try:
+        with _on_its_own(f"endpoint {endpoint_id}"), suppress(NotFoundError):
             self._endpoints.change(
                 endpoint_id, lambda found: plan.completed(found, container, labels, profile)
             )
-        except NotFoundError:  # the container has ended meanwhile
-            return
-        _log.info("endpoint completed endpoint=%s container=%s", endpoint_id, container)
+            _log.info("endpoint completed endpoint=%s container=%s", endpoint_id, container)
 
     def _remove_unknown(
         self, networks: Sequence[Network], stored: Sequence[WorkloadEndpoint]
@@ -209,6 +215,15 @@ class Completion:
             and plan.is_older(endpoint.metadata.creation_timestamp, before)
             and not self._interfaces.is_in_use(endpoint.spec.interface_name)
         )
+
+
+@contextmanager
+def _on_its_own(what: str) -> Iterator[None]:
+    """Have an object that cannot be stored not keep the others from it; the next audit tries again."""
+    try:
+        yield
+    except (ValidationError, DatastoreError) as error:
+        _log.error("cannot be completed what=%r error=%r", what, str(error))
 
 
 def _read(events: Iterator[Event], arrived: queue.SimpleQueue[Event | None]) -> None:

@@ -21,6 +21,7 @@ from libcalico.resources.ippools import IPPool, IPPoolSpec
 from libcalico.resources.model import ObjectMeta
 from libcalico.workload.model import Attachment
 from libnetwork_plugin.docker_api import Event, Network
+from libnetwork_plugin.network_driver import Scope
 from libnetwork_plugin.plugin import Settings, assemble
 
 NET = "db50" * 16
@@ -88,7 +89,9 @@ class InterfacesInMemory:
 class Plugin:
     """The plugin of one host, and what is around it."""
 
-    def __init__(self, node: str = "host-1", store: MemoryStore | None = None) -> None:
+    def __init__(
+        self, node: str = "host-1", store: MemoryStore | None = None, scope: Scope = "local"
+    ) -> None:
         self.store = store or MemoryStore()
         self.backend = MemoryBackend(self.store)
         self.client = Client(self.backend)
@@ -97,7 +100,7 @@ class Plugin:
             socket=Path("/run/docker/plugins/calico.sock"),
             docker_url="unix:///d.sock",
             namespace="libnetwork",
-            scope="local",
+            scope=scope,
             node=node,
             mtu=1450,
             interface_prefix="cali",

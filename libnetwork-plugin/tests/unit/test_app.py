@@ -30,6 +30,11 @@ def test_docker_makes_our_acquaintance(plugin):
     }
 
 
+def test_the_scope_is_what_the_operator_says(make_plugin):
+    plugin = make_plugin(scope="global")
+    assert plugin.call("NetworkDriver.GetCapabilities") == {"Scope": "global"}
+
+
 def test_the_whole_life_of_a_network_and_a_container(plugin):
     assert plugin.call("IpamDriver.RequestPool", request_pool()) == {
         "PoolID": "CalicoPoolIPv4",

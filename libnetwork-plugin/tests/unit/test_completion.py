@@ -79,6 +79,16 @@ def test_what_is_not_understood_does_not_end_it(plugin, until, monkeypatch, capl
     until(lambda: profile_names(plugin) == {"net1"})
 
 
+def test_an_object_that_cannot_be_stored_does_not_stop_the_others(plugin, until, caplog):
+    key = "/calico/resources/v3/projectcalico.org/profiles/net1"
+    plugin.backend.put(key, b"no json")
+    plugin.docker.put(NET, "net1")
+    plugin.docker.put(OTHER, "net2")
+    plugin.completion.synchronize(plugin.docker)
+    assert profile_names(plugin) == {"net2"}
+    assert "Profile(net1)" in caplog.text
+
+
 def test_a_container_that_ended_meanwhile_is_no_error(plugin, until):
     plugin.create_endpoint(END)
     plugin.docker.put(NET, "net1", **{END: "c0ffee", "beef" * 16: "gone"})
