@@ -7,7 +7,7 @@ A comment above a fence says it, invisible to readers::
     is seen
     <!-- test: output -->               these lines are in what the block above printed, in this order
     <!-- test: file policy.yaml -->     what the reader writes into a file, in the shell's directory
-    <!-- test: needs docker -->         left to the system tests, which have that
+    <!-- test: needs podman -->         not run: the tests have none
     <!-- test: none the reason -->      not to be run
 
 A comment without a fence below describes the lab: ``<!-- test: lab hosts=2 etcd -->``.

@@ -9,11 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from calico_docs.blocks import missing
+
 BIN = Path(sys.executable).parent
 PATH = f"{BIN}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 END = "--- end of block"
 #: Longest time that a block may take, in seconds; starting a node is the slowest.
 DEADLINE_S = 90.0
+#: Longest time until what a page says is seen, in seconds.
+UNTIL_S = 20.0
 
 
 class Shell:
@@ -67,16 +71,42 @@ class Shell:
         self._lines.put(None)
 
 
+def follow(steps, shells):
+    """Do one step after the other, each with what the page says that is seen."""
+    for step, following in zip(steps, [*steps[1:], None], strict=True):
+        expected = following.text if following and following.action == "output" else ""
+        host = next((word for word in step.mark[1:] if word in shells), "host1")
+        if step.action == "file":
+            for shell in shells.values():
+                (shell.folder / step.mark[1]).write_text(step.text)
+        elif step.action in {"run", "until"}:
+            deadline = time.monotonic() + (UNTIL_S if step.action == "until" else 0)
+            _do(step, shells[host], expected, deadline)
+
+
+def _do(step, shell, expected, deadline):
+    while True:
+        code, output = shell.run(step.text)
+        lost = missing(output, expected)
+        if code == 0 and not lost:
+            return
+        if time.monotonic() >= deadline:
+            pytest.fail(f"{step}: exit code {code}, not seen: {lost}, but:\n{output}")
+
+
 @pytest.fixture
-def shells(lab, tmp_path):
-    """Makes a lab as a page describes it, and gives host's name → shell."""
-    made = {}
+def reader(lab, tmp_path):
+    """Makes the lab that a page describes, and does what the page says at shells of its hosts."""
+    shells = {}
 
-    def make(wanted):
-        for host in lab(int(wanted.get("hosts", "1")), etcd="etcd" in wanted).hosts:
-            made[host.name] = Shell(host, tmp_path / host.name)
-        return made
+    def read(steps, wanted, prepare=None):
+        made = lab(int(wanted.get("hosts", "1")), etcd="etcd" in wanted)
+        if prepare is not None:
+            prepare(made)
+        for host in made.hosts:
+            shells[host.name] = Shell(host, tmp_path / host.name)
+        follow(steps, shells)
 
-    yield make
-    for shell in made.values():
+    yield read
+    for shell in shells.values():
         shell.close()
