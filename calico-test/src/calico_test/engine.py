@@ -17,7 +17,7 @@ from calico_test.errors import HarnessError
 from calico_test.hosts import Host
 from calico_test.lab import Lab
 from calico_test.processes import Process
-from calico_test.workloads import Endpoint
+from calico_test.workloads import Endpoint, Site
 
 _RUNTIME = Path(__file__).with_name("runtime.sh")
 _SOCKET = "/run/docker.sock"
@@ -107,8 +107,7 @@ class Engine:
 
     def remove(self, name: str) -> None:
         """Remove a container and all that runs in it."""
-        container = self.containers.pop(name)
-        container.hang_up()
+        self.containers.pop(name).end_agent()
         self.docker("rm", "--force", "--volumes", name)
 
     @property
@@ -153,4 +152,18 @@ class Container(Endpoint):
         self.netns = str(engine.root / f"proc/{pid}/ns/net")
         holder = engine.host.holder.pid
         into = ["nsenter", f"--target={holder}", "--mount", "--uts", f"--net={self.netns}", "--"]
-        super().__init__(name, engine.host.site, into)
+        site = engine.host.site
+        self._agents: list[Process] = []
+
+        def started(process: Process) -> None:
+            self._agents.append(process)
+            site.started(process)
+
+        super().__init__(name, Site(site.state_dir, started), into)
+
+    def end_agent(self) -> None:
+        """End the agent, so that another container may have the name."""
+        self.hang_up()
+        processes.kill(self._agents)
+        self._agents.clear()
+        self._socket_path.unlink(missing_ok=True)
