@@ -186,7 +186,9 @@ def elsewhere():
     started = []
 
     def start(mode="wait"):
-        argv = [sys.executable, "-W", "error", "-c", SCRIPT, name, mode]
+        # A run in the background ignores Ctrl-C, and so would its children.
+        python = ["env", "--default-signal=INT", sys.executable]
+        argv = [*python, "-W", "error", "-c", SCRIPT, name, mode]
         child = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         started.append(child)
         return name, child
