@@ -275,7 +275,9 @@ def unknown_options(request: wire.CreateNetwork) -> list[str]:
 
 def published_ports(request: wire.ExternalConnectivity) -> list[int]:
     """Return the container's ports that were to be published on the host."""
-    ports = (request.options or {}).get("com.docker.network.portmap") or []
+    ports = (request.options or {}).get("com.docker.network.portmap")
+    if not isinstance(ports, list):
+        return []
     return [port["Port"] for port in ports if isinstance(port, dict) and "Port" in port]
 
 

@@ -179,6 +179,20 @@ def start() -> Iterator[Callable[[Plugin], Plugin]]:
         yield following
 
 
+@pytest.fixture(scope="module")
+def shared_plugin() -> Iterator[Plugin]:
+    """A plugin for many random conversations."""
+    made = Plugin()
+    made.pool("four", "10.65.0.0/16")
+    made.pool("six", "fd00:65::/112")
+    thread = threading.Thread(target=made.completion.run)
+    thread.start()
+    made.completion.require()
+    yield made
+    made.completion.stop()
+    thread.join(10)
+
+
 @pytest.fixture
 def plugin(start: Callable[[Plugin], Plugin]) -> Plugin:
     """A plugin with one pool of each family, which follows its Docker."""

@@ -203,11 +203,12 @@ def test_options_and_published_ports_are_noticed():
     options = {"com.docker.network.generic": {"b": "1", "a": "2"}}
     assert plan.unknown_options(wire.CreateNetwork(network_id=NET, options=options)) == ["a", "b"]
     assert plan.unknown_options(wire.CreateNetwork(network_id=NET)) == []
-    portmap = [{"Proto": 6, "Port": 80, "HostPort": 8081}]
-    request = wire.ExternalConnectivity(
-        network_id=NET, endpoint_id=ID, options={"com.docker.network.portmap": portmap}
-    )
-    assert plan.published_ports(request) == [80]
+    port = {"Proto": 6, "Port": 80, "HostPort": 8081}
+    for portmap, published in (([port, {}, 7], [80]), ([], []), (None, []), (7, []), ("80", [])):
+        request = wire.ExternalConnectivity(
+            network_id=NET, endpoint_id=ID, options={"com.docker.network.portmap": portmap}
+        )
+        assert plan.published_ports(request) == published
 
 
 def test_a_time_that_is_none_is_not_old():
