@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -28,6 +28,7 @@ from libnetwork_plugin.store import Endpoints
 
 _log = logging.getLogger(__name__)
 _HANDLE: Final = "libnetwork."
+_NODE: Final = "node"
 _TYPE: Final = "type"
 _GATEWAY: Final = "gateway"
 
@@ -121,7 +122,7 @@ class Addresses:
 
     def _attributes(self, kind: str) -> dict[str, str]:
         return {
-            "node": self._node,
+            _NODE: self._node,
             "namespace": self._endpoints.namespace,
             "orchestrator": plan.ORCHESTRATOR,
             _TYPE: kind,
@@ -135,6 +136,10 @@ class Addresses:
         except CalicoError as error:  # the error that made us undo is the one to tell
             _log.warning("undo failed step='release address' error=%r", str(error))
 
+    def _is_ours(self, handle: str, owner: Mapping[str, str]) -> bool:
+        """Whether this host's Docker has it; the handle of ``db.example.com`` begins like ``db``'s."""
+        return handle.startswith(handle_prefix(self._node)) and owner.get(_NODE) == self._node
+
     def release(self, address: Cidr) -> None:
         """Free an address, if it is this host's.
 
@@ -145,7 +150,7 @@ class Addresses:
             owner, sequence = self._ipam.ownership_of(address.address)
         except NotFoundError:
             return
-        if not (owner.handle_id or "").startswith(handle_prefix(self._node)):
+        if not self._is_ours(owner.handle_id or "", owner.secondary):
             _log.info("address stays address=%s owner=%s", address.address, owner.handle_id)
             return
         users = [e.name for e in self._endpoints.all() if str(address) in e.spec.ip_networks]
@@ -154,9 +159,10 @@ class Addresses:
         self._ipam.release_ips([ReleaseRequest(address.address, owner.handle_id, sequence)])
 
     def release_others(self, kept: Collection[str], before: dt.datetime) -> None:
-        """Free what was assigned before a time, and is neither in ``kept`` nor a gateway's."""
+        """Free what this host was assigned before a time, and is not in ``kept``."""
         for handle, owner in self._ipam.owners(handle_prefix(self._node)).items():
-            if owner.get(_TYPE) == _GATEWAY or not plan.is_older(owner.get("timestamp"), before):
+            is_old = plan.is_older(owner.get("timestamp"), before)
+            if not (is_old and self._is_ours(handle, owner)):
                 continue
             with suppress(NotFoundError):
                 held = self._ipam.ips_by_handle(handle)

@@ -1,6 +1,7 @@
 """What Docker's API tells reaches endpoints and profiles, whenever it is told."""
 
 import datetime as dt
+from dataclasses import replace
 
 import pytest
 
@@ -178,23 +179,32 @@ def test_what_is_in_a_container_stays_whoever_knows_it(plugin, monkeypatch):
 
 
 def test_addresses_of_nobody_are_freed(plugin, monkeypatch):
-    from dataclasses import replace
-
     gateway = {"RequestAddressType": "com.docker.network.gateway"}
-    asked = {"PoolID": "CalicoPoolIPv4", "Address": "10.65.9.1", "Options": gateway}
-    plugin.call("IpamDriver.RequestAddress", asked)
+    for number in (1, 2):
+        asked = {"PoolID": "CalicoPoolIPv4", "Address": f"10.65.9.{number}", "Options": gateway}
+        plugin.call("IpamDriver.RequestAddress", asked)
     plugin.address(address="10.65.9.7")
     plugin.address()
     plugin.create_endpoint(END)
     plugin.docker.put(NET, "net1", **{END: "c0ffee"})
-    plugin.docker.known[NET] = replace(
-        plugin.docker.known[NET], reserved=frozenset({"10.65.9.1", "10.65.9.7"})
-    )
+    reserved = frozenset({"10.65.9.1", "10.65.9.7"})
+    plugin.docker.known[NET] = replace(plugin.docker.known[NET], reserved=reserved)
     plugin.completion.synchronize(plugin.docker)
-    assert plugin.assigned() == 4
+    assert plugin.assigned() == 5
     later(plugin, monkeypatch)
     plugin.completion.synchronize(plugin.docker)
-    assert plugin.assigned() == 3
+    assert plugin.assigned() == 3  # the network's two, and the endpoint's
+
+
+def test_hosts_whose_names_begin_alike_leave_each_other_alone(plugin, make_plugin, monkeypatch):
+    longer = make_plugin("host-1.example.com", plugin.store)
+    address = longer.address(address="10.65.9.7")
+    later(plugin, monkeypatch)
+    plugin.completion.synchronize(plugin.docker)
+    plugin.release(address.partition("/")[0])
+    assert plugin.assigned() == 1
+    longer.create_endpoint(END, address=address)
+    assert not plugin.completion._endpoints.all()
 
 
 @pytest.mark.parametrize("action", ["disconnect", "remove", "unmount"])
