@@ -17,6 +17,7 @@ import grpc
 import pytest
 from pyetcd.etcdrpc import rpc_pb2, rpc_pb2_grpc
 
+from calico_test import processes
 from libcalico.datastore.config import DatastoreConfig, parse_endpoints
 
 DEADLINE_S = 30.0
@@ -91,7 +92,7 @@ class Member:
 
     def freeze(self) -> None:
         assert self.process is not None
-        os.kill(self.process.pid, signal.SIGSTOP)
+        processes.stop(processes.Process.of(self.process.pid))
 
     def thaw(self) -> None:
         assert self.process is not None
