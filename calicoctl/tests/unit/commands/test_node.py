@@ -1,0 +1,103 @@
+"""calicoctl node on a host with a Docker that is a script of the test: order of calls, and what is told."""
+
+import os
+import stat
+
+import pytest
+from click.testing import CliRunner
+
+from calicoctl.cli import calicoctl
+
+ABSENT = "exit 1"
+RUNNING = """echo '[{"State": {"Running": true}, "RestartCount": 0}]'"""
+EXITED = """echo '[{"State": {"Running": false}, "RestartCount": 3}]'"""
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch):
+    """Make the directory with the host's programs; ``calls`` holds what Docker was asked."""
+    calls = tmp_path / "calls"
+
+    class Host:
+        def docker(self, **answers):
+            cases = "\n".join(f"  {name}) {script} ;;" for name, script in answers.items())
+            self.write(
+                "docker", f'echo "$*" >>{calls}\ncase "$1" in\n  version|image) ;;\n{cases}\nesac'
+            )
+
+        def write(self, name, script):
+            program = tmp_path / name
+            program.write_text(f"#!/bin/sh\n{script}\n")
+            program.chmod(program.stat().st_mode | stat.S_IXUSR)
+
+        def run(self, *arguments):
+            return CliRunner().invoke(calicoctl, ["node", *arguments], prog_name="calicoctl")
+
+        def asked(self):
+            lines = calls.read_text().splitlines()
+            return [line.split()[0] for line in lines]
+
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("sys.argv", [str(tmp_path / "calicoctl")])
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    return Host()
+
+
+def test_a_start_waits_until_ready(host):
+    host.docker(container=ABSENT)
+    result = host.run("run")
+    assert (result.exit_code, result.output) == (0, "Calico node started successfully\n")
+    assert host.asked() == ["version", "image", "rm", "run", "exec"]
+
+
+def test_a_start_that_fails_is_told_with_the_log_and_undone(host):
+    host.docker(container=EXITED, exec="exit 1", logs="echo 'no datastore'")
+    result = host.run("run")
+    assert "did not start (its container was removed):\n  no datastore" in str(result.exception)
+    assert host.asked()[-2:] == ["logs", "rm"]
+
+
+def test_what_runs_but_is_not_ready_stays(host):
+    host.docker(container=RUNNING, exec="echo 'felix: resync' >&2; exit 1", logs="echo starting")
+    result = host.run("run")
+    assert "calico/node runs, but: felix: resync" in str(result.exception)
+    assert host.asked()[-1] == "logs"
+
+
+def test_a_container_that_docker_refuses_is_removed(host):
+    host.docker(container=ABSENT, run="echo 'docker: no such device' >&2; exit 125")
+    result = host.run("run")
+    assert str(result.exception) == "docker run: docker: no such device"
+    assert host.asked()[-1] == "rm"
+
+
+def test_without_docker_the_other_way_is_named(host):
+    result = host.run("run")
+    assert "Docker is not installed here" in str(result.exception)
+    assert "--runtime=native" in str(result.exception)
+
+
+def test_an_own_etcd_is_for_native_services(host):
+    result = host.run("run", "--etcd=embedded")
+    assert result.exit_code == 2
+    assert "--etcd=embedded needs --runtime=native" in result.output
+
+
+def test_native_services_beside_the_container_are_refused(host):
+    host.docker(container=RUNNING)
+    host.write("calico-node", "exit 9")
+    result = host.run("run", "--runtime=native")
+    assert "calico/node runs in Docker on this host already" in str(result.exception)
+
+
+def test_stop_removes_the_container(host):
+    host.docker(container=RUNNING)
+    result = host.run("stop")
+    assert result.output == "Calico node stopped\n"
+    assert host.asked() == ["container", "container", "stop", "rm"]
+
+
+def test_status_without_anything(host):
+    result = host.run("status")
+    assert result.exit_code == 1
+    assert result.output == "Calico process is not running.\n"
