@@ -266,3 +266,19 @@ def test_a_restart_of_the_engine_brings_its_containers_back(cluster, hosts):
     [endpoint] = [e for e in cluster.endpoints() if e["spec"]["node"] == one.name]
     assert endpoint["metadata"]["labels"]["app"] == "web"
     assert cluster.assigned() == 2
+
+
+def test_the_driver_runs_inside_calico_node(cluster, hosts):
+    one, two = hosts
+    one.stop_plugin()
+    one.stop_node()
+    one.start_node("--libnetwork")
+    try:
+        one.run("web", "net1")
+        target = two.run("db", "net1")
+        cluster.until(lambda: one.pings("web", target), "across hosts")
+        one.docker("rm", "-f", "web")
+    finally:
+        one.stop_node()
+        one.start_node()
+        one.start_plugin()
