@@ -1,6 +1,7 @@
 #!/bin/bash
-# A Docker engine for development and continuous integration: engine.sh start|stop|status.
-# start: uses the engine that answers already, else installs docker.io (Debian, as root) and starts one of our own, with
+# A Docker engine for development and continuous integration: engine.sh install|start|stop|status.
+# install: installs Debian's docker.io, and busybox for tests, where they are missing (as root).
+# start: uses the engine that answers already, else installs that and starts one of our own, with
 # calico_test/runtime.sh where the machine lacks a capability; prints the variable that leads to it, for: eval "$(images/engine.sh start)"
 # stop: ends the engine that start began, and nothing else. Its images stay in $ENGINE_ROOT.
 set -euo pipefail
@@ -22,16 +23,23 @@ lacks_capability() {
     [ $((0x$bounding >> 24 & 1)) = 0 ]
 }
 
-install_engine() {
-    say "installing docker.io"
+# Installs what is missing of what engines, and the system tests' images, are made of.
+install() {
+    local missing=()
+    command -v dockerd >/dev/null || missing+=(docker.io)
+    command -v busybox >/dev/null || missing+=(busybox-static)
+    [ ${#missing[@]} -gt 0 ] || return 0
+    [ "$(id -u)" = 0 ] || die "these packages are missing; install them as root: apt-get install ${missing[*]}"
+    command -v apt-get >/dev/null || die "these are missing, and there is no apt-get here to install them: ${missing[*]}"
+    say "installing ${missing[*]}"
     # Debian starts services when it installs them; ours is started below, in its own place.
     if [ ! -e /usr/sbin/policy-rc.d ]; then
         printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
         chmod +x /usr/sbin/policy-rc.d
         trap 'rm -f /usr/sbin/policy-rc.d' EXIT
     fi
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends docker.io >/dev/null
+    apt-get update -qq >&2
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
 start() {
@@ -41,7 +49,7 @@ start() {
     fi
     if ! answers "unix://$socket"; then
         [ "$(id -u)" = 0 ] || die "no Docker engine answers at $usual, and only root can start one; run it with sudo"
-        command -v dockerd >/dev/null || install_engine
+        install
         launch
     fi
     echo "export DOCKER_HOST=unix://$socket"
@@ -85,6 +93,7 @@ stop() {
 }
 
 case ${1:-} in
+    install) install ;;
     start) start ;;
     stop) stop ;;
     status)
@@ -93,5 +102,5 @@ case ${1:-} in
             exit 1
         fi
         ;;
-    *) die "usage: engine.sh start|stop|status" ;;
+    *) die "usage: engine.sh install|start|stop|status" ;;
 esac
