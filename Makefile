@@ -68,6 +68,7 @@ st: $(STAMP) images ## system tests on Docker engines, with real images: root; I
 	@images/engine.sh install && $(ENGINE) && images/save.sh node ctl
 	@$(if $(filter image,$(IN)),$(call in_image,st),$(call each,st))
 
+st-full: export CALICO_TEST_FULL = 1
 st-full: st binary ## all system tests, also those that take too long for continuous integration
 
 wheels: $(STAMP) ## fill build/wheels: our wheels, and those of all that they need
