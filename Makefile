@@ -65,7 +65,7 @@ check: static ut ## what must pass before a commit
 
 st: $(STAMP) images ## system tests on Docker engines, with real images: root; IN=image as in ut
 	@if [ "$$(id -u)" != 0 ]; then echo "make st: needs root (network namespaces, Docker engines); run it with sudo" >&2; exit 1; fi
-	@images/engine.sh install && $(ENGINE) && images/save.sh node ctl
+	@images/engine.sh install && $(ENGINE) && images/save.sh node ctl node-libnetwork
 	@$(if $(filter image,$(IN)),$(call in_image,st),$(call each,st))
 
 st-full: export CALICO_TEST_FULL = 1

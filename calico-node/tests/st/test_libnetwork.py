@@ -1,8 +1,12 @@
 """Docker networks, with the driver inside calico/node (``--libnetwork``)."""
 
 import json
+from pathlib import Path
+
+from calico_test import processes
 
 IMAGE = "calico/node:latest"
+IMAGES = Path(__file__).parents[3] / "build/images"
 CREATE = ("network", "create", "-d", "calico", "--ipam-driver", "calico")
 
 
@@ -43,3 +47,24 @@ def test_two_hosts(pair, all_reach_each_other):
     assert refused.returncode == 1
     assert "has active endpoints" in refused.stderr
     assert len(endpoints(pair[0])) == 2
+
+
+def test_the_driver_from_its_own_image(node, all_reach_each_other):
+    node.start()
+    node.engine.load(IMAGES / "node-libnetwork.tar")
+    mounts = [f"{path}:{path}" for path in ("/run", "/var/run/calico", "/var/lib/calico")]
+    node.docker(
+        *("run", "-d", "--net=host", "--privileged", "--name=calico-libnetwork"),
+        *("-e", "ETCD_ENDPOINTS", *(word for mount in mounts for word in ("-v", mount))),
+        "calico/node-libnetwork",
+    )
+    processes.wait_until(
+        lambda: node.host.exists("/run/docker/plugins/calico.sock"), "driver", deadline_s=20.0
+    )
+    node.docker(*CREATE, "net1")
+    first, second = (start_container(node, name, "net1") for name in ("c1", "c2"))
+    all_reach_each_other(first, second)
+    for name in ("c1", "c2"):
+        node.engine.remove(name)
+    node.docker("network", "rm", "net1")
+    node.docker("rm", "-f", "calico-libnetwork")
