@@ -33,7 +33,7 @@ class _Group(click.Group):
 )
 @click.version_option(package_name="libnetwork-plugin", prog_name="libnetwork-plugin")
 def main() -> None:
-    r"""Calico as Docker's network and IPAM driver.
+    """Calico as Docker's network and IPAM driver.
 
     \b
     Example:
