@@ -74,7 +74,13 @@ def _configure_inside(attachment: Attachment, cidrs: Sequence[Cidr], inside: Net
                 f"{attachment.interface} disappeared from network namespace {inside.name}",
                 errno.ENODEV,
             )
-        socket.request(*plan.inside(attachment, link.ifindex, cidrs))
+        present = [
+            route
+            for version in plan.versions(cidrs)
+            for route in routes.list_routes(socket, version)
+        ]
+        priority = plan.inside_priority(link.ifindex, present)
+        socket.request(*plan.inside(attachment, link.ifindex, cidrs, priority))
 
 
 def _configure_host(host: NetlinkSocket, attachment: Attachment, cidrs: Sequence[Cidr]) -> None:

@@ -120,12 +120,28 @@ def inside_sysctls(attachment: Attachment, cidrs: Sequence[Cidr]) -> dict[str, i
     return settings
 
 
-def inside(attachment: Attachment, link: int, cidrs: Sequence[Cidr]) -> list[bytes]:
+def inside_priority(link: int, present: Sequence[Route]) -> int:
+    """Return the metric for the routes of an interface inside: 0, or behind those of an earlier interface.
+
+    So a workload on several networks keeps its way out, and the next network's takes over when that one goes.
+
+    Args:
+        link: its index there.
+        present: the routes that are there.
+    """
+    others = any(route.dst in _EVERYTHING.values() and route.oif != link for route in present)
+    return routes.DEFAULT_PRIORITY_V6 + link if others else 0
+
+
+def inside(
+    attachment: Attachment, link: int, cidrs: Sequence[Cidr], priority: int = 0
+) -> list[bytes]:
     """Return the requests that configure the end inside the namespace, in order.
 
     Args:
         link: its index there.
         cidrs: the workload's addresses, /32 or /128.
+        priority: metric of the routes.
     """
     requests = [
         links.encode_change("lo", Change(is_up=True)),
@@ -140,9 +156,14 @@ def inside(attachment: Attachment, link: int, cidrs: Sequence[Cidr]) -> list[byt
         entry = Neighbour(gateway, link, WORKLOAD_HOST_MAC)
         requests.append(neighbours.encode_replace(entry))
         if version == 4:
-            requests.append(routes.encode_replace(_route(gateway, link, scope=SCOPE_LINK)))
+            direct = Route(
+                gateway, link, scope=SCOPE_LINK, protocol=PROTOCOL_BOOT, priority=priority
+            )
+            requests.append(routes.encode_replace(direct))
         requests += [
-            routes.encode_replace(_route(destination, link, gateway=gateway))
+            routes.encode_replace(
+                Route(destination, link, gateway, protocol=PROTOCOL_BOOT, priority=priority)
+            )
             for destination in _destinations(attachment, version)
         ]
     return requests
@@ -152,10 +173,6 @@ def _destinations(attachment: Attachment, version: int) -> list[Cidr]:
     own = [route for route in attachment.routes if route.version == version]
     default = [_EVERYTHING[version]] if attachment.default_route or not own else []
     return [*default, *(route for route in own if route not in default)]
-
-
-def _route(dst: Cidr, link: int, gateway: Cidr | None = None, scope: int = 0) -> Route:
-    return Route(dst, link, gateway, protocol=PROTOCOL_BOOT, scope=scope)
 
 
 def host_sysctls(interface: str, cidrs: Sequence[Cidr]) -> dict[str, int | str]:

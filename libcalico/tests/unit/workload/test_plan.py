@@ -8,6 +8,7 @@ import pytest
 
 from libcalico.errors import ValidationError
 from libcalico.net.addresses import parse_cidr
+from libcalico.netlink.routes import DEFAULT_PRIORITY_V6, Route
 from libcalico.resources import codec
 from libcalico.resources.endpoints import EndpointPort
 from libcalico.workload import plan, status
@@ -96,6 +97,17 @@ def test_requests_are_the_same_for_the_same_attachment():
     assert one == plan.inside(an_attachment(), 2, [FOUR, SIX])
     # lo, link; two addresses; a neighbour and a default route each; the link route of IPv4.
     assert len(one) == 2 + 2 + 4 + 1
+
+
+def test_a_further_interface_does_not_take_the_default_route():
+    default4, default6 = parse_cidr("0.0.0.0/0"), parse_cidr("::/0")
+    assert plan.inside_priority(3, []) == 0
+    assert plan.inside_priority(3, [Route(FOUR, 2), Route(default4, 3)]) == 0
+    for default in (default4, default6):
+        assert plan.inside_priority(3, [Route(default, 2)]) > DEFAULT_PRIORITY_V6
+    behind = plan.inside(an_attachment(), 3, [FOUR, SIX], 1027)
+    first = plan.inside(an_attachment(), 3, [FOUR, SIX])
+    assert sum(one != other for one, other in zip(behind, first, strict=False)) == 3
 
 
 def test_routes_that_are_given_take_the_place_of_the_default_route():
