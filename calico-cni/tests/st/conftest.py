@@ -139,7 +139,7 @@ class Machine:
             "PATH": f"{BIN}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin",
         }
         self.socket = f"unix:{host.path(SOCKET)}"
-        self.enter: list[str] = []
+        self.runc, self.enter = str(RUNC), list[str]()
 
     def start(self, archive: Path) -> None:
         """Start Calico's services, install the plugins, then start the runtimes."""
@@ -165,6 +165,9 @@ class Machine:
         first = children.read_text().strip()
         until(lambda: FIRST.encode() in Path(f"/proc/{first}/cmdline").read_bytes(), FIRST)
         self.enter = ["nsenter", f"--target={first}", "--mount", "--uts", "--net", "--pid", "--"]
+        # As after the first `ip netns add`. Podman would do it later, over namespaces of containerd.
+        self.run("mount", "--bind", "/run/netns", "/run/netns")
+        self.run("mount", "--make-shared", "/run/netns")
 
     def _start_containerd(self, archive: Path) -> None:
         self.host.write_text("/etc/containerd/config.toml", CONTAINERD_TOML)
@@ -224,7 +227,8 @@ class Machine:
     def fetches(self, name: str, address: str) -> bool:
         """Whether the web server at an address answers."""
         url = f"http://[{address}]/" if ":" in address else f"http://{address}/"
-        return self.execute(name, "wget", "-q", "-T1", "-O-", url).stdout == "hello\n"
+        command = ["timeout", "1", "wget", "-q", "-O-", url]
+        return self.execute(name, *command).stdout == "hello\n"
 
     def serve(self, name: str) -> None:
         """Start a web server in a container."""
@@ -238,8 +242,7 @@ class Machine:
 
     def _mounts(self) -> list[str]:
         lines = self.run("cat", "/proc/self/mountinfo").stdout.splitlines()
-        # Podman makes its folder of namespaces a mount at first use, and keeps it.
-        return sorted(point for line in lines if (point := line.split()[4]) != "/run/netns")
+        return sorted(line.split()[4] for line in lines)
 
     def leftovers(self) -> dict[str, Any]:
         """Return what should not be there when no container is: interfaces, namespaces, mounts, processes."""
@@ -381,18 +384,25 @@ def cluster(whole_cluster: Cluster) -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def networks(cluster: Cluster) -> list[Machine]:
+def networks(cluster: Cluster) -> Iterator[list[Machine]]:
     """The machines with two more networks, ``web`` and ``db``; that one gives its containers a label."""
     for machine in cluster.machines:
         machine.install("20-web.conflist", "web")
         machine.install("20-db.conflist", "db", args={"calico": {"labels": {"app": "db"}}})
-    return cluster.machines
+    yield cluster.machines
+    for machine in cluster.machines:
+        machine.remove_everything()
+        machine.host.sh("rm /etc/cni/net.d/20-*")
 
 
 @pytest.fixture
-def tiny(cluster: Cluster) -> None:
+def tiny(cluster: Cluster) -> Iterator[None]:
     """A network ``tiny`` on all machines, with one address."""
     cluster.apply("IPPool", "tiny", {"cidr": "10.66.0.0/32", "blockSize": 32})
     for machine in cluster.machines:
         pools = {"type": "calico-ipam", "ipv4_pools": ["10.66.0.0/32"]}
         machine.install("20-tiny.conflist", "tiny", ipam=pools)
+    yield
+    for machine in cluster.machines:
+        machine.remove_everything()
+        machine.host.sh("rm /etc/cni/net.d/20-tiny.conflist")
