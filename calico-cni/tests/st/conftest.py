@@ -1,8 +1,8 @@
 """Hosts with Podman and containerd, Calico's services and the installed plugins each, and one etcd for all.
 
-The runtimes of a host and their containers have a PID and a mount namespace of their own below the host's: when its first
-process ends, however that happens, the kernel ends all of them. What they store is in the host's /run. The image
-is made of a static busybox: no registry is needed.
+The runtimes of a host and their containers have a PID and a mount namespace of their own below the host's:
+when its first process ends, however that happens, the kernel ends all of them. What they store is in the
+host's /run. The image is made of a static busybox: no registry is needed.
 """
 
 from __future__ import annotations
@@ -253,7 +253,9 @@ class Machine:
             "namespaces": self.run("ls", "/run/netns").stdout.split(),
             "mounts": [mount for mount in self._mounts() if mount not in self.mounts],
             "processes": names - {"containerd", "ps"},
-            "routes": [r for r in self.host.sh("ip route; ip -6 route").splitlines() if "cali" in r],
+            "routes": [
+                r for r in self.host.sh("ip route; ip -6 route").splitlines() if "cali" in r
+            ],
         }
         return {what: one for what, one in found.items() if one}
 

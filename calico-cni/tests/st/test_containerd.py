@@ -1,4 +1,4 @@
-"""containerd runs pods through the plugins: by its CRI service, as a kubelet uses it, and by ``ctr run --cni``."""
+"""containerd runs pods through the plugins: by its CRI service, as a kubelet does, and by ``ctr run``."""
 
 from __future__ import annotations
 
@@ -78,9 +78,9 @@ def _messages() -> dict[str, Any]:
     file = descriptor_pb2.FileDescriptorProto(name="cri.proto", package="cri", syntax="proto3")
     for name, fields in MESSAGES.items():
         message = file.message_type.add(name=name)
-        for field, (number, kind) in fields.items():
+        for field, (number, what) in fields.items():
             one = message.field.add(name=field, number=number)
-            *repeated, kind = kind.split()
+            *repeated, kind = what.split()
             one.label = one.LABEL_REPEATED if repeated else one.LABEL_OPTIONAL
             if kind in MESSAGES:
                 one.type, one.type_name = one.TYPE_MESSAGE, f".cri.{kind}"

@@ -9,6 +9,7 @@ Source: setns(2), unshare(2), network_namespaces(7); ip-netns(8) for names under
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import threading
 from collections.abc import Callable
@@ -27,6 +28,7 @@ T = TypeVar("T")
 DIRECTORY: Final = "/run/netns"
 
 _CLONE_NEWNET: Final = 0x40000000  # linux/sched.h
+_NS_GET_NSTYPE: Final = 0xB703  # linux/nsfs.h
 _MS_BIND, _MNT_DETACH = 4096, 2  # sys/mount.h
 
 
@@ -92,7 +94,19 @@ def open_netns(
         opened = os.open(where, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise _from_os(f"cannot open network namespace {name}", error) from error
-    return Netns(opened, name)
+    netns = Netns(opened, name)
+    if not _is_network_namespace(opened):
+        netns.close()
+        raise NetlinkError(f"cannot enter network namespace {name}: it is none", errno.EINVAL)
+    return netns
+
+
+def _is_network_namespace(fd: int) -> bool:
+    """Tell a namespace from the file that its name is before it is mounted there, and after."""
+    try:
+        return fcntl.ioctl(fd, _NS_GET_NSTYPE) == _CLONE_NEWNET
+    except OSError:
+        return False
 
 
 def run_in(netns: Netns | str | os.PathLike[str], call: Callable[[], T]) -> T:
