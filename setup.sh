@@ -8,7 +8,7 @@ say() { printf 'setup: %s\n' "$*"; }
 die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 
 # program → Debian package
-declare -A needed=([etcd]=etcd-server [etcdctl]=etcd-client [bird]=bird2 [nft]=nftables [ip]=iproute2 [nsenter]=util-linux [rpmbuild]=rpm)
+declare -A needed=([etcd]=etcd-server [etcdctl]=etcd-client [bird]=bird2 [nft]=nftables [ip]=iproute2 [nsenter]=util-linux [rpmbuild]=rpm [openssl]=openssl [sysctl]=procps [git]=git)
 missing=()
 PATH=$PATH:/usr/sbin:/sbin
 for program in "${!needed[@]}"; do
