@@ -213,7 +213,8 @@ class TestFailuresLeaveNothing:
 
     def test_a_file_that_is_no_namespace(self, node, tmp_path):
         (tmp_path / "file").touch()
-        self.refused(node, 5, "", "c1", str(tmp_path / "file"))
+        text = f"there is no network namespace {tmp_path / 'file'}"
+        self.refused(node, 4, text, "c1", str(tmp_path / "file"))
 
     def test_no_netns_at_all(self, node):
         self.refused(node, 4, "CNI_NETNS", "c1", "")
