@@ -48,8 +48,6 @@ REFUSED: Final = Gauge(
     "Policies that the kernel refused and that deny instead",
     registry=REGISTRY,
 )
-CHAINS: Final = Gauge("felix_nft_chains", "Chains in the table", registry=REGISTRY)
-SETS: Final = Gauge("felix_nft_sets", "Sets in the table", registry=REGISTRY)
 ROUTES: Final = Gauge("felix_route_table_num_routes", "Routes programmed", registry=REGISTRY)
 INVALID: Final = Gauge(
     "felix_invalid_objects", "Datastore objects that cannot be used", registry=REGISTRY

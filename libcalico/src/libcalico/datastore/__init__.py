@@ -1,1 +1,1 @@
-"""Part of libcalico."""
+"""The datastore behind one protocol: its keys, its backends (etcd v3, memory) and its syncer."""

@@ -1,1 +1,1 @@
-"""Part of libcalico."""
+"""What the packages' tests share: the backend contract, builders, strategies, the portal."""
