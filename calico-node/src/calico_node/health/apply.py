@@ -7,14 +7,16 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from calico_node.health.model import Aggregator
 from libcalico.errors import ConfigError, UnavailableError, ValidationError
 
 _REQUEST_TIMEOUT_S = 5.0
+_REQUEST_LIMIT = 65_536  # octets of a request's head
 _REASONS = {200: "OK", 204: "No Content", 404: "Not Found", 405: "Method Not Allowed"}
 _REASONS[503] = "Service Unavailable"
 
@@ -45,16 +47,61 @@ async def serve(
     """
     routes = {**(pages or {}), **_health_pages(health)}
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await _answer(routes, reader, writer)
-
     try:
-        server = await asyncio.start_server(answer, host, port)
+        listeners = await _listen(host, port)
     except OSError as error:
         reason = error.strerror or error
         raise ConfigError(f"health endpoint: cannot listen on {host}:{port}: {reason}") from error
-    async with server:
-        yield server.sockets[0].getsockname()[1]
+    conversations: set[asyncio.Task[None]] = set()
+    loop = asyncio.get_running_loop()
+    try:
+        for listener in listeners:
+            loop.add_reader(listener, _accept, routes, listener, conversations)
+        yield listeners[0].getsockname()[1]
+    finally:
+        for listener in listeners:
+            loop.remove_reader(listener)
+            listener.close()
+        for conversation in conversations:
+            conversation.cancel()
+
+
+async def _listen(host: str, port: int) -> list[socket.socket]:
+    """Listen on every address that *host* stands for."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    listeners: list[socket.socket] = []
+    try:
+        for family, address in dict.fromkeys((family, address) for family, *_, address in found):
+            # "Any port" is the same port on every address.
+            chosen = port or (listeners[0].getsockname()[1] if listeners else 0)
+            listener = socket.create_server((address[0], chosen), family=family)
+            listener.setblocking(False)
+            listeners.append(listener)
+    except OSError:
+        for listener in listeners:
+            listener.close()
+        raise
+    return listeners
+
+
+def _accept(
+    routes: Mapping[str, Page], listener: socket.socket, conversations: set[asyncio.Task[None]]
+) -> None:
+    """Start a conversation with who came.
+
+    Not asyncio's server: of a client that it accepted in the turn in which it is closed, it keeps the
+    connection open and says nothing (CPython issue 109564).
+    """
+    try:
+        client, _ = listener.accept()
+    except OSError:  # gone again
+        return
+    client.setblocking(False)
+    conversation = asyncio.create_task(_answer(routes, client))
+    conversations.add(conversation)
+    conversation.add_done_callback(conversations.discard)
+    conversation.add_done_callback(lambda _: client.close())
 
 
 def _health_pages(health: Aggregator) -> dict[str, Page]:
@@ -68,19 +115,18 @@ def _health_pages(health: Aggregator) -> dict[str, Page]:
     }
 
 
-async def _answer(
-    routes: Mapping[str, Page], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> None:
+async def _answer(routes: Mapping[str, Page], client: socket.socket) -> None:
     """Answer one request. A client that is slow, gone or talks nonsense concerns nobody else."""
-    try:
+    loop = asyncio.get_running_loop()
+    with suppress(OSError, TimeoutError):
         async with asyncio.timeout(_REQUEST_TIMEOUT_S):
-            head = await reader.readuntil(b"\r\n\r\n")
-            writer.write(_encode(_choose(routes, head)))
-            await writer.drain()
-    except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-        pass
-    finally:
-        writer.close()
+            head = b""
+            while b"\r\n\r\n" not in head:
+                received = await loop.sock_recv(client, _REQUEST_LIMIT)
+                if not received or len(head) > _REQUEST_LIMIT:
+                    return
+                head += received
+            await loop.sock_sendall(client, _encode(_choose(routes, head)))
 
 
 def _choose(routes: Mapping[str, Page], head: bytes) -> Answer:

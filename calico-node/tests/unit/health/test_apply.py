@@ -1,4 +1,5 @@
 import asyncio
+import socket
 
 import pytest
 
@@ -6,6 +7,8 @@ from calico_node.health.apply import Answer, ask, serve
 from calico_node.health.checks import why_not
 from calico_node.health.model import Aggregator, Report, Reporter
 from libcalico.errors import ConfigError, UnavailableError
+
+DEADLINE_S = 5.0
 
 
 def answers(health, *paths, pages=None):
@@ -66,6 +69,26 @@ def test_nobody_listening_is_unavailable_and_a_reason():
         return await why_not("127.0.0.1", port, "/readiness")
 
     assert "does not answer" in asyncio.run(nobody())
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_a_client_that_comes_as_the_place_closes_is_not_kept_waiting(turns):
+    async def comes_last():
+        async with serve(Aggregator(lambda: 0.0), "127.0.0.1", 0) as port:
+            client = socket.create_connection(("127.0.0.1", port), DEADLINE_S)
+            client.sendall(b"GET /liveness HTTP/1.1\r\n\r\n")
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        return client
+
+    async def outcome():
+        with await comes_last() as client:
+            try:
+                return await asyncio.to_thread(client.recv, 4096)
+            except ConnectionError:
+                return b""
+
+    assert asyncio.run(outcome()).split(b"\r\n")[0] in (b"", b"HTTP/1.1 204 No Content")
 
 
 def test_why_not_names_the_check():
