@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.measure import Report
 
-SUBJECTS = ("labels", "ipam", "felix", "cni")
+SUBJECTS = ("labels", "ipam", "felix", "cni", "packets")
 
 
 def main() -> int:
