@@ -67,9 +67,11 @@ async def serve(
 
 
 async def _listen(host: str, port: int) -> list[socket.socket]:
-    """Listen on every address that *host* stands for."""
+    """Listen on every address that *host* stands for; an empty one stands for all of this machine."""
     loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    found = await loop.getaddrinfo(
+        host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
     listeners: list[socket.socket] = []
     try:
         for family, address in dict.fromkeys((family, address) for family, *_, address in found):

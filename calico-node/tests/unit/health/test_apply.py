@@ -50,6 +50,24 @@ def test_nonsense_disturbs_nobody(request_):
     assert asyncio.run(conversation()).status == 204
 
 
+@pytest.mark.parametrize(
+    ("host", "asked"),
+    [
+        ("", "127.0.0.1"),
+        ("", "::1"),
+        ("localhost", "localhost"),
+        ("127.0.0.1", "127.0.0.1"),
+        ("::1", "::1"),
+    ],
+)
+def test_it_answers_on_every_address_of_a_name(host, asked):
+    async def conversation():
+        async with serve(Aggregator(lambda: 0.0), host, 0) as port:
+            return await ask(asked, port, "/liveness")
+
+    assert asyncio.run(conversation()).status == 204
+
+
 def test_a_port_in_use_is_a_config_error():
     async def twice():
         health = Aggregator(lambda: 0.0)
