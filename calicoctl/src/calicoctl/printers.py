@@ -6,8 +6,9 @@ import json
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from calicoctl import gotext, yamlform
+from calicoctl import gotext
 from calicoctl.columns import COLUMNS, Context
+from libcalico import yamlform
 from libcalico.resources import codec
 from libcalico.resources.model import API_VERSION, Resource
 

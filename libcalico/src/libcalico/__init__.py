@@ -6,6 +6,7 @@ A tour, from what stands on nothing to what stands on everything:
 * :mod:`libcalico.net` - addresses, CIDRs, ports, MACs, interface names;
 * :mod:`libcalico.selector` - the label selector language;
 * :mod:`libcalico.resources` - the kinds, their defaults, rules and JSON;
+* :mod:`libcalico.manifests` - files that people write → resources;
 * :mod:`libcalico.datastore` - the port to the store, its two implementations, keys, Syncer;
 * :mod:`libcalico.client` - typed create, read, update, delete;
 * :mod:`libcalico.ipam` - blocks, affinities, handles;

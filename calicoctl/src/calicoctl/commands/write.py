@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
-from calicoctl import managed, manifests, namespaces
+from calicoctl import managed, namespaces
 from calicoctl.batch import Outcome, Verb
+from libcalico import manifests
 from libcalico.client import Client, messages
 from libcalico.errors import (
     CalicoError,

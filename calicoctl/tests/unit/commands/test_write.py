@@ -3,10 +3,10 @@
 import pytest
 
 from calicoctl.commands import change, read, write
-from calicoctl.manifests import ManifestError
 from libcalico.client import Client
 from libcalico.datastore.memory import MemoryBackend
 from libcalico.errors import AlreadyExistsError, NotFoundError, UnavailableError, ValidationError
+from libcalico.manifests import ManifestError
 from libcalico.resources.model import ResourceId
 
 MANIFEST = """\

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from calicoctl import yamlform
+from libcalico import yamlform
 from libcalico.errors import CalicoError, ValidationError
 from libcalico.resources import codec
 from libcalico.resources.model import Resource

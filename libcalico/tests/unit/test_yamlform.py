@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calicoctl import yamlform
+from libcalico import yamlform
 
 SCALARS = (
     st.none()

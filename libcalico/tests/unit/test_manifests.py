@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calicoctl import manifests
-from calicoctl.manifests import ManifestError, documents
+from libcalico import manifests
+from libcalico.manifests import ManifestError, documents
 
 POOL = """\
 apiVersion: projectcalico.org/v3
