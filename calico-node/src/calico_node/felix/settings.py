@@ -8,6 +8,7 @@ from typing import Any
 
 from calico_node.felix.config import Config
 from calico_node.felix.dataplane.router import RouteSettings
+from calico_node.felix.program import logs
 from calico_node.felix.program.settings import MarkMaskError, Marks, RuleSettings
 from libcalico.errors import ConfigError
 from libcalico.net.addresses import Cidr, parse_address
@@ -59,6 +60,7 @@ def rule_settings(config: Config) -> RuleSettings:
         vxlan_port=config["VxlanPort"],
         ipv6=config["Ipv6Support"],
         log_prefix=config["LogPrefix"],
+        log_limit=logs.limit(config["LogActionRateLimit"], config["LogActionRateLimitBurst"]),
         exclude_hosts_from_nat=config["NatOutgoingExclusions"] == "IPPoolsAndHostIPs",
         nat_outgoing_interface=config["IptablesNATOutgoingInterfaceFilter"],
     )

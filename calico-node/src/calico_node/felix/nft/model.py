@@ -221,12 +221,15 @@ class VerdictLookup:
     map: str
 
 
+Unit: TypeAlias = Literal["second", "minute", "hour", "day"]
+
+
 @dataclass(frozen=True, slots=True)
 class Limit:
     """Go on while packets come no faster than ``rate`` per ``unit`` (``over``: only while they do)."""
 
     rate: int
-    unit: Literal["second", "minute", "hour", "day"] = "second"
+    unit: Unit = "second"
     burst: int = 5
     over: bool = False
 

@@ -31,12 +31,16 @@ _UNFIT = re.compile(r"[^A-Za-z0-9/._-]")
 _LONGEST = 200
 
 
+def short_kind(kind: str) -> str:
+    """Return how operators abbreviate a kind of policy, e.g. ``gnp``."""
+    return _SHORT_KINDS.get(kind, kind.lower())
+
+
 def policy_chain(policy: PolicyId, direction: Direction) -> str:
     """Return the chain with a policy's rules of one direction, e.g. ``cali-pi-gnp/deny-all``."""
     letter = "i" if direction == "ingress" else "o"
-    kind = _SHORT_KINDS.get(policy.kind, policy.kind.lower())
     middle = f"{policy.namespace}/" if policy.namespace else ""
-    return _fit(f"cali-p{letter}-{kind}/{middle}{policy.name}")
+    return _fit(f"cali-p{letter}-{short_kind(policy.kind)}/{middle}{policy.name}")
 
 
 def profile_chain(profile: str, direction: Direction) -> str:

@@ -26,7 +26,7 @@ from calico_node.felix.messages import (
 from calico_node.felix.nft.keys import KeyType, pack
 from calico_node.felix.nft.model import Chain, Rule, Table, goto
 from calico_node.felix.nft.plan import Delta
-from calico_node.felix.program import classes, names, rules, static
+from calico_node.felix.program import classes, logs, names, rules, static
 from calico_node.felix.program.pending import Pending
 from calico_node.felix.program.sets import IpSets, prefix_of, write_intervals
 from calico_node.felix.program.settings import RuleSettings
@@ -161,7 +161,8 @@ class Program:
             rule = Rule((rules.deny(self._settings),), comment=f"denies, for {why}"[:120])
             self._pending.put_chain(Chain(name, (rule,), owner=owner))
             return
-        context = rules.RuleContext(self._settings, self._sets.has_nets)
+        log = logs.statements(subject, policy.tier, self._settings)
+        context = rules.RuleContext(self._settings, self._sets.has_nets, log)
         compiled = policy.ingress if direction == "ingress" else policy.egress
         rendered = [r for one in compiled for r in rules.render(one, context, owner)]
         self._pending.put_chain(Chain(name, tuple(rendered), owner=owner))

@@ -25,7 +25,6 @@ from calico_node.felix.nft.model import (
     DROP,
     RETURN,
     Field,
-    Log,
     Match,
     Member,
     Named,
@@ -67,15 +66,17 @@ class RuleContext:
 
     Attributes:
         has_nets: whether the IP set holds, in that family, CIDRs wider than one address.
+        log: what a rule with the action Log does.
     """
 
     settings: RuleSettings
     has_nets: Callable[[SetId, int], bool]
+    log: Conditions
 
 
 def render(rule: CompiledRule, context: RuleContext, owner: str = "") -> list[Rule]:
     """Return the nft rules for one compiled rule, in order; none if it can never match."""
-    action = _action(rule, context.settings)
+    action = _action(rule, context)
     comment = _comment(rule.comment)
     return [
         Rule((*conditions, *action), comment=comment, owner=owner)
@@ -226,17 +227,17 @@ def _ports(ports: Sequence[PortRange]) -> list[Member]:
     return [p.first if p.first == p.last else Range(p.first, p.last) for p in ports]
 
 
-def _action(rule: CompiledRule, settings: RuleSettings) -> Conditions:
-    marks = settings.marks
+def _action(rule: CompiledRule, context: RuleContext) -> Conditions:
+    marks = context.settings.marks
     match rule.action:
         case "Allow":
             return (SetMark(marks.accept, marks.accept), RETURN)
         case "Pass":
             return (SetMark(marks.passed, marks.passed), RETURN)
         case "Deny":
-            return (deny(settings),)
+            return (deny(context.settings),)
         case "Log":
-            return (Log(f"{settings.log_prefix}: "),)
+            return context.log
 
 
 def deny(settings: RuleSettings) -> Statement:

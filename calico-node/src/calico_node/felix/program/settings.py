@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from calico_node.felix.nft.model import Limit
+
 
 class MarkMaskError(ValueError):
     """The mark mask leaves too few bits."""
@@ -44,6 +46,8 @@ class RuleSettings:
         endpoint_to_host: what happens to traffic from a workload to its own host after policy.
         drop_invalid: whether packets that connection tracking calls invalid are dropped.
         allow_spoofing: whether endpoints may send from the prefixes that they ask for, too.
+        log_prefix: template of the lines that Log rules write; :mod:`.logs` knows what it may hold.
+        log_limit: how often each of those rules may write one.
         exclude_hosts_from_nat: whether traffic to hosts of the cluster keeps its source address.
     """
 
@@ -58,6 +62,7 @@ class RuleSettings:
     vxlan_port: int = 4789
     ipv6: bool = True
     log_prefix: str = "calico-packet"
+    log_limit: Limit | None = None
     exclude_hosts_from_nat: bool = False
     nat_outgoing_interface: str = ""
 

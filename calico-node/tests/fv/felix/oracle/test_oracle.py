@@ -1,6 +1,7 @@
 """What the kernel does with real packets is what the reference evaluator says, world after world.
 
-Environment: CALICO_ORACLE_WORLDS, how many (60); CALICO_ORACLE_SEED, to see one run again.
+A failure tells the seed, and the smallest world found in which the packet still goes another way.
+Environment: CALICO_ORACLE_WORLDS, how many (75); CALICO_ORACLE_SEED, to see one run again.
 """
 
 import itertools
@@ -9,13 +10,19 @@ import random
 
 from calico_node.felix.calc.graph import Calculation
 from calico_node.felix.dataplane.testing import frames, worlds
+from calico_node.felix.dataplane.testing.shrink import smallest
 from libcalico.datastore import keys
 from libcalico.policy import Verdict, World, evaluate_endpoint
 from libcalico.resources import codec
 
-WORLDS = int(os.environ.get("CALICO_ORACLE_WORLDS", "60"))
+WORLDS = int(os.environ.get("CALICO_ORACLE_WORLDS", "75"))
 SEED = int(os.environ.get("CALICO_ORACLE_SEED") or random.randrange(1 << 32))
 PACKETS = 40
+#: Denies everything, before everything else; that it is staged is all that keeps it from doing so.
+STAGED = b"""{"apiVersion": "projectcalico.org/v3", "kind": "StagedGlobalNetworkPolicy",
+    "metadata": {"name": "%d"}, "spec": {"stagedAction": "Set", "tier": "first", "order": -1.0,
+    "selector": "all()", "types": ["Ingress", "Egress"], "ingress": [{"action": "Deny"}]}}"""
+STAGED_KEY = "/calico/resources/v3/projectcalico.org/stagedglobalnetworkpolicies/staged"
 
 
 class Follower:
@@ -24,10 +31,12 @@ class Follower:
     def __init__(self):
         self._calculation = Calculation(worlds.HOST)
         self._known = {}
+        self._numbers = itertools.count()
 
     def follow(self, resources):
         """Return what changed for the host since the last world."""
         stored = {keys.path_of(which): codec.encode(r) for which, r in resources.items()}
+        stored[STAGED_KEY] = STAGED % next(self._numbers)
         for key in self._known.keys() - stored.keys():
             self._calculation.on_update(key, None)
         for key, value in stored.items():
@@ -80,25 +89,34 @@ def test_the_kernel_and_the_evaluator_agree_about_every_packet(wires):
         for probe in probes:
             verdict = decide(world, probe.packet)
             seen[verdict.allowed] += 1
-            wanted = destinations(world, probe.packet, verdict)
-            if arrived[probe.number] != wanted:
-                raise AssertionError(difference(number, world, probe, verdict, arrived, wires))
+            if arrived[probe.number] != destinations(world, probe.packet, verdict):
+                found = difference(maker.resources, probe.packet, wires, follower, numbers)
+                raise AssertionError(f"world {number} of seed {SEED}\n{found}")
     assert min(seen.values()) > WORLDS * PACKETS // 20, f"the worlds are too much alike: {seen}"
 
 
-def difference(number, world, probe, verdict, arrived, wires):
-    packet, rules = probe.packet, wires.explain(probe.packet)
-    owners = [e for a in (packet.source, packet.destination) for e in world.endpoints_at(a)]
+def difference(resources, packet, wires, follower, numbers):
+    """Tell of a packet that goes another way than it should, in the smallest such world."""
+
+    def outcome(among):
+        wires.program(follower.follow(among))
+        probe = frames.Probe(packet, next(numbers))
+        world = World.of(among.values())
+        return world, decide(world, packet), wires.deliver([probe])[probe.number]
+
+    def fails(among):
+        world, verdict, arrived = outcome(among)
+        return arrived != destinations(world, packet, verdict)
+
+    left = smallest(resources, fails) if fails(resources) else resources
+    _, verdict, arrived = outcome(left)
+    rules = wires.explain(packet)
     lines = [
-        f"world {number} of seed {SEED}",
         f"packet: {packet}",
         f"evaluator: {'allowed' if verdict.allowed else 'denied'}",
-        f"kernel: {arrived[probe.number] or 'dropped'}",
+        f"kernel: {arrived or 'dropped'}",
         *map(str, verdict.steps),
-        *map(str, owners),
-        *(str(s) for s in world.net_sets),
-        *(codec.encode(p).decode() for p in world.policies if f"/{p.name} " in rules),
-        *(codec.encode(p).decode() for p in world.profiles.values() if f"-{p.name} " in rules),
+        *(codec.encode(resource).decode() for resource in left.values()),
         rules,
     ]
     return "\n".join(lines)

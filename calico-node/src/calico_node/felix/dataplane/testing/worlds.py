@@ -15,11 +15,21 @@ from libcalico.net.addresses import Cidr, parse_cidr
 from libcalico.policy import Packet
 from libcalico.resources.endpoints import EndpointPort
 from libcalico.resources.model import Resource, ResourceId, id_of
-from libcalico.resources.policy import EntityRule, ICMPFields, Rule, ServiceAccountMatch
+from libcalico.resources.names import SERVICE_ACCOUNT_LABEL
+from libcalico.resources.policy import (
+    EntityRule,
+    GlobalNetworkPolicy,
+    ICMPFields,
+    NetworkPolicy,
+    Port,
+    Rule,
+    ServiceAccountMatch,
+)
 from libcalico.resources.validate import problems_with
 from libcalico.testing import builders as a
 
 T = TypeVar("T")
+P = TypeVar("P", NetworkPolicy, GlobalNetworkPolicy)
 
 HOST: Final = "node-1"
 #: Interfaces of this host's workloads, each with its addresses.
@@ -71,11 +81,34 @@ _ICMP: Final = {
     4: ((8, 0), (8, 7), (13, 0), (3, 1), (0, 0), (11, 0)),
     6: ((128, 0), (128, 7), (1, 3), (129, 0), (135, 0)),
 }
-_OTHER_PROTOCOLS: Final = (50, 89, 99)
-_NOT_PROTOCOLS: Final[tuple[int | str, ...]] = ("UDP", "ICMP", 58, 89)
+_OTHER_PROTOCOLS: Final = (50, 89, 99, 136)
+_PROTOCOLS: Final[tuple[int | str | None, ...]] = (
+    *(None, None, "TCP", "TCP", "UDP", "ICMP", "ICMPv6", "SCTP", "UDPLite"),
+    *(1, 6, 17, 50, 58, 132, 136),
+)
+_NOT_PROTOCOLS: Final[tuple[int | str, ...]] = ("UDP", "ICMP", "SCTP", "UDPLite", 6, 58, 89)
+_WITH_PORTS: Final[tuple[int | str | None, ...]] = (None, "TCP", "UDP", "SCTP", 6, 17, 132)
+#: Named ports of endpoints; one name may stand for ports of several protocols.
+_NAMED_PORTS: Final = (
+    ("http", "TCP"),
+    ("dns", "UDP"),
+    ("signal", "SCTP"),
+    ("all", "TCP"),
+    ("all", "UDP"),
+    ("all", "SCTP"),
+)
+_PORT_NAMES: Final = (*dict.fromkeys(name for name, _ in _NAMED_PORTS), "nobody")
+#: More ports than older dataplanes could say in one rule.
+_MANY_PORTS: Final = 16
 _NAMESPACES: Final = ("default", "blue")
 _VALUES: Final = {"app": ("web", "api", "db"), "role": ("client", "server"), "zone": ("a", "b")}
-_PROFILES: Final = ("open", "rules", "labels", "kns.default", "kns.blue", "ghost")
+_ACCOUNTS: Final = ("cook", "waiter")
+#: What a profile's name begins with → the prefix of the labels that it lends.
+_LENT_PREFIXES: Final = {"kns": "pcns.", "ksa": "pcsa."}
+_PROFILES: Final = (
+    *("open", "rules", "labels", "kns.default", "kns.blue"),
+    *("ksa.default.cook", "ksa.blue.waiter", "ghost"),
+)
 _TIERS: Final = ("first", "second", "last", "ghost")
 
 
@@ -154,24 +187,21 @@ class WorldMaker:
         return self._endpoint(f"remote{number}", "node-2", list(REMOTE[number]), "cali9")
 
     def _endpoint(self, container: str, node: str, nets: list[str], interface: str) -> Resource:
-        kinds: list[tuple[str, str]] = [
-            ("http", "TCP"),
-            ("dns", "UDP"),
-            ("both", "TCP"),
-            ("both", "UDP"),
-        ]
         ports = [
             EndpointPort(name=name, protocol=protocol, port=self._pick((*PORTS, *SOURCE_PORTS)))
-            for name, protocol in kinds
+            for name, protocol in _NAMED_PORTS
             if self._maybe(0.6)
         ]
+        labels = self._labels()
+        if self._maybe(0.5):
+            labels[SERVICE_ACCOUNT_LABEL] = self._pick(_ACCOUNTS)
         return a.an_endpoint(
             namespace=self._pick(_NAMESPACES),
             node=node,
             container_id=container,
             interface_name=interface,
             ip_networks=nets,
-            labels=self._labels(),
+            labels=labels,
             profiles=self._random.sample(_PROFILES, self._random.randrange(3)),
             ports=ports,
         )
@@ -197,7 +227,7 @@ class WorldMaker:
         if self._maybe(0.1):
             return None
         rules = [self._rule(""), self._rule("")] if name != "open" else [a.a_rule()]
-        prefix = "pcns." if name.startswith("kns.") else ""
+        prefix = _LENT_PREFIXES.get(name.partition(".")[0], "")
         labels = {f"{prefix}{key}": value for key, value in self._labels().items()}
         return a.a_profile(name=name, labels_to_apply=labels, ingress=rules, egress=rules[::-1])
 
@@ -211,13 +241,20 @@ class WorldMaker:
             "order": None if self._maybe(0.2) else float(self._random.randrange(3)),
             "selector": self._selector(),
             "types": self._pick((["Ingress"], ["Egress"], ["Ingress", "Egress"])),
+            "service_account_selector": self._selector() if self._maybe(0.1) else "",
             "ingress": [self._rule(namespace) for _ in range(self._random.randrange(4))],
             "egress": [self._rule(namespace) for _ in range(self._random.randrange(4))],
         }
         if namespace:
-            return a.a_policy(namespace=namespace, **fields)
+            return self._some_types(a.a_policy(namespace=namespace, **fields))
         spaces = self._selector() if self._maybe(0.2) else ""
-        return a.a_global_policy(namespace_selector=spaces, **fields)
+        return self._some_types(a.a_global_policy(namespace_selector=spaces, **fields))
+
+    def _some_types(self, policy: P) -> P:
+        """Return the policy, or one as another client may store it: without types."""
+        if self._maybe(0.9):
+            return policy
+        return policy.with_(spec=policy.spec.with_(types=[]))
 
     # Rules
 
@@ -230,17 +267,15 @@ class WorldMaker:
                 return rule
 
     def _any_rule(self) -> Rule:
-        protocol = self._pick(
-            (None, None, "TCP", "TCP", "UDP", "ICMP", "ICMPv6", 6, "SCTP", 50, 58)
-        )
+        protocol = self._pick(_PROTOCOLS)
         version: Literal[4, 6] = self._pick((4, 6))
-        has_ports = protocol in (None, "TCP", "UDP", "SCTP", 6)
+        has_ports = protocol in _WITH_PORTS
         return Rule(
             action=self._pick(("Allow", "Allow", "Allow", "Deny", "Deny", "Pass", "Log")),
             ip_version=version if self._maybe(0.15) else None,
             protocol=protocol,
             not_protocol=self._pick(_NOT_PROTOCOLS) if self._maybe(0.15) else None,
-            icmp=self._icmp(version) if protocol in ("ICMP", "ICMPv6", 58) else None,
+            icmp=self._icmp(version) if protocol in ("ICMP", "ICMPv6", 1, 58) else None,
             not_icmp=self._icmp(version) if self._maybe(0.15) else None,
             source=self._side(
                 version, is_named_only=protocol is None, has_ports=has_ports and self._maybe(0.2)
@@ -256,10 +291,7 @@ class WorldMaker:
         return self._pick((None, ICMPFields(), ICMPFields(type=kind), whole, whole))
 
     def _side(self, version: int, *, is_named_only: bool, has_ports: bool) -> EntityRule:
-        names: tuple[int | str, ...] = ("http", "dns", "both", "nobody")
-        ports = names if is_named_only else (*names[:2], *PORTS, *SOURCE_PORTS, *_RANGES)
         nets = _NETS[version]
-        accounts = ServiceAccountMatch(selector=self._selector()) if self._maybe(0.03) else None
         return EntityRule(
             nets=self._some(nets, 0.2, 3),
             not_nets=self._some(nets, 0.1, 2),
@@ -268,9 +300,25 @@ class WorldMaker:
             namespace_selector=self._pick(("global()", "all()", "has(app)", "zone == 'a'"))
             if self._maybe(0.1)
             else "",
-            ports=self._some(ports, 0.8, 3) if has_ports else [],
-            not_ports=self._some(ports, 0.3, 2) if has_ports else [],
-            service_accounts=accounts,
+            ports=self._ports(0.8, 3, is_named_only=is_named_only) if has_ports else [],
+            not_ports=self._ports(0.3, 2, is_named_only=is_named_only) if has_ports else [],
+            service_accounts=self._accounts() if self._maybe(0.06) else None,
+        )
+
+    def _ports(self, chance: float, most: int, *, is_named_only: bool) -> list[Port]:
+        """Return names, or numbers, ranges and names mixed; sometimes many."""
+        if is_named_only:
+            return list(self._some(_PORT_NAMES, chance, most))
+        numbers: tuple[Port, ...] = (*PORTS, *SOURCE_PORTS)
+        ports = self._some((*_PORT_NAMES, *numbers, *_RANGES), chance, most)
+        if ports and self._maybe(0.1):
+            ports += self._random.sample(range(1, 60000), _MANY_PORTS)
+        return ports
+
+    def _accounts(self) -> ServiceAccountMatch:
+        names = self._some(_ACCOUNTS, 0.6, 2)
+        return ServiceAccountMatch(
+            names=names, selector=self._selector() if not names or self._maybe(0.3) else ""
         )
 
     def _some(self, choices: Sequence[T], chance: float, most: int) -> list[T]:
