@@ -168,6 +168,17 @@ COLUMNS: Mapping[str, Columns] = {
     "NetworkPolicy": _policy({**_IN_NAMESPACE, **_POLICY_CELLS}),
     "GlobalNetworkSet": _set(_SET_CELLS),
     "NetworkSet": _set({**_IN_NAMESPACE, **_SET_CELLS}),
+    "HostEndpoint": Columns(
+        {
+            "NAME": _name,
+            "NODE": _spec("node"),
+            "INTERFACE": _spec("interface_name"),
+            "IPS": _list("expected_ips"),
+            "PROFILES": _list("profiles"),
+        },
+        ("NAME", "NODE"),
+        ("NAME", "NODE", "INTERFACE", "IPS", "PROFILES"),
+    ),
     "IPPool": Columns(
         {
             "NAME": _name,

@@ -15,6 +15,7 @@ from libcalico.resources.bgp import BGPConfiguration, BGPPeer
 from libcalico.resources.clusterinfo import ClusterInformation
 from libcalico.resources.endpoints import WorkloadEndpoint
 from libcalico.resources.felixconfig import FelixConfiguration
+from libcalico.resources.hostendpoints import HostEndpoint
 from libcalico.resources.ippools import IPPool
 from libcalico.resources.model import Resource
 from libcalico.resources.networksets import GlobalNetworkSet, NetworkSet
@@ -59,6 +60,7 @@ class Client:
         self.felixconfigurations = self._of(FelixConfiguration)
         self.globalnetworkpolicies = self._of(GlobalNetworkPolicy)
         self.globalnetworksets = self._of(GlobalNetworkSet)
+        self.hostendpoints = self._of(HostEndpoint)
         self.ippools = self._of(IPPool)
         self.networkpolicies = self._of(NetworkPolicy)
         self.networksets = self._of(NetworkSet)

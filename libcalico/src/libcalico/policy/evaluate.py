@@ -6,7 +6,17 @@ from collections.abc import Sequence
 from math import inf
 
 from libcalico.policy.match import matches
-from libcalico.policy.model import Direction, Endpoint, Packet, Policy, Step, Verdict, World
+from libcalico.policy.model import (
+    Direction,
+    Endpoint,
+    Flavour,
+    HostEndpoint,
+    Packet,
+    Policy,
+    Step,
+    Verdict,
+    World,
+)
 from libcalico.resources import rewrite
 from libcalico.resources.model import id_of
 from libcalico.resources.policy import GlobalNetworkPolicy, Rule
@@ -38,17 +48,31 @@ def evaluate_endpoint(
 ) -> Verdict:
     """Return what the endpoint's policies decide about a packet to (ingress) or from it (egress)."""
     steps: list[Step] = []
+    allowed = evaluate_tiers(world, endpoint, direction, "normal", packet, steps)
+    if allowed is None:
+        allowed = evaluate_profiles(world, endpoint, direction, packet, steps)
+    return Verdict(allowed, tuple(steps))
+
+
+def evaluate_tiers(
+    world: World,
+    endpoint: Endpoint | HostEndpoint,
+    direction: Direction,
+    flavour: Flavour,
+    packet: Packet,
+    steps: list[Step],
+) -> bool | None:
+    """Return what the policies of one flavour decide, None if they do not, and note the steps."""
     for tier in _tiers(world):
-        policies = [p for p in _of_tier(world, tier) if _applies(p, endpoint, direction)]
+        policies = [p for p in _of_tier(world, tier) if _applies(p, endpoint, direction, flavour)]
         if not policies:
             continue
         decision = _tier(world, policies, direction, packet, steps)
         if decision is None:
-            decision = _end_of_tier(world, tier, direction, steps)
+            decision = _end_of_tier(world, tier, direction, flavour, steps)
         if decision != "Pass":
-            return Verdict(decision == "Allow", tuple(steps))
-    allowed = _profiles(world, endpoint, direction, packet, steps)
-    return Verdict(allowed, tuple(steps))
+            return decision == "Allow"
+    return None
 
 
 def _tiers(world: World) -> list[str]:
@@ -75,15 +99,27 @@ def _of_tier(world: World, tier: str) -> list[Policy]:
     return sorted((p for p in world.policies if (p.spec.tier or "default") == tier), key=position)
 
 
-def _applies(policy: Policy, endpoint: Endpoint, direction: Direction) -> bool:
-    if isinstance(policy, GlobalNetworkPolicy) and (
-        policy.spec.do_not_track or policy.spec.pre_dnat
-    ):
-        return False  # these are for host endpoints only
+def _applies(
+    policy: Policy, endpoint: Endpoint | HostEndpoint, direction: Direction, flavour: Flavour
+) -> bool:
+    if flavour not in _flavours(policy):
+        return False
     wanted = "Ingress" if direction == "ingress" else "Egress"
     return wanted in rewrite.effective_types(policy) and parse(
         rewrite.policy_selector(policy)
     ).evaluate(endpoint.labels)
+
+
+def _flavours(policy: Policy) -> frozenset[Flavour]:
+    """Return where a policy is looked at; the flavours but normal are for host endpoints only."""
+    if not isinstance(policy, GlobalNetworkPolicy):
+        return frozenset({"normal"})
+    spec = policy.spec
+    if spec.do_not_track:
+        return frozenset({"doNotTrack"})
+    if spec.pre_dnat:
+        return frozenset({"preDNAT"})
+    return frozenset({"normal", "forward"} if spec.apply_on_forward else {"normal"})
 
 
 def _tier(
@@ -120,15 +156,24 @@ def _rules(
     return None
 
 
-def _end_of_tier(world: World, name: str, direction: Direction, steps: list[Step]) -> str:
+def _end_of_tier(
+    world: World, name: str, direction: Direction, flavour: Flavour, steps: list[Step]
+) -> str:
+    """Return what happens at the end of a tier; behind early flavours normal policy follows."""
     tier = world.tiers.get(name)
     action = (tier.spec.default_action if tier is not None else None) or "Deny"
+    if flavour in ("preDNAT", "doNotTrack"):
+        action = "Pass"
     steps.append(Step(direction, f"end of tier {name}", None, action))
     return action
 
 
-def _profiles(
-    world: World, endpoint: Endpoint, direction: Direction, packet: Packet, steps: list[Step]
+def evaluate_profiles(
+    world: World,
+    endpoint: Endpoint | HostEndpoint,
+    direction: Direction,
+    packet: Packet,
+    steps: list[Step],
 ) -> bool:
     """Return what the profiles decide: the first rule that matches; nothing matched denies."""
     for name in endpoint.profiles:

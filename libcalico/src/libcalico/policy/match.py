@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from libcalico.net.addresses import Cidr, parse_cidr
 from libcalico.net.ports import protocol_number
-from libcalico.policy.model import Endpoint, Packet, World
+from libcalico.policy.model import Endpoint, HostEndpoint, Packet, World
 from libcalico.resources import rewrite
 from libcalico.resources.policy import EntityRule, ICMPFields, Port, Protocol, Rule
 from libcalico.selector import parse
@@ -103,7 +103,7 @@ def _selected(positive: str, negative: str, address: Cidr, world: World) -> bool
 
 def _owners(address: Cidr, world: World) -> list[Mapping[str, str]]:
     """Return the labels of every endpoint that has the address and every set that contains it."""
-    return [e.labels for e in world.endpoints_at(address)] + [
+    return [e.labels for e in world.owners_of(address)] + [
         s.labels for s in world.net_sets if any(net.contains(address) for net in s.nets)
     ]
 
@@ -124,12 +124,12 @@ def _ports(  # noqa: PLR0917, PLR0913 - see _side
     packet: Packet,
     world: World,
 ) -> bool:
-    def is_one_of(ports: Sequence[Port], candidates: Sequence[Endpoint]) -> bool:
+    def is_one_of(ports: Sequence[Port], candidates: Sequence[Endpoint | HostEndpoint]) -> bool:
         return port is not None and any(
             _is_port(wanted, port, protocol, packet, candidates) for wanted in ports
         )
 
-    at_address = world.endpoints_at(address)
+    at_address = world.owners_of(address)
     restricted = [
         e for e in at_address if not positive or _owner_matches(e.labels, positive, negative)
     ]
@@ -152,7 +152,7 @@ def _is_port(
     port: int,
     protocol: Protocol | None,
     packet: Packet,
-    candidates: Sequence[Endpoint],
+    candidates: Sequence[Endpoint | HostEndpoint],
 ) -> bool:
     if isinstance(wanted, int):
         return port == wanted

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from libcalico.net.addresses import Cidr, parse_cidr
+from libcalico.net.addresses import Cidr, parse_address, parse_cidr
 from libcalico.resources.endpoints import EndpointPort, WorkloadEndpoint
+from libcalico.resources.hostendpoints import HostEndpoint as StoredHostEndpoint
+from libcalico.resources.hostendpoints import HostPort
 from libcalico.resources.model import Resource, ResourceId, id_of
 from libcalico.resources.networksets import GlobalNetworkSet, NetworkSet
 from libcalico.resources.policy import GlobalNetworkPolicy, NetworkPolicy, Tier
@@ -15,6 +17,9 @@ from libcalico.resources.profiles import Profile, default_allow
 
 Policy = NetworkPolicy | GlobalNetworkPolicy
 Direction = Literal["ingress", "egress"]
+#: When a policy is looked at: at workloads and for traffic of a host itself, for traffic that a host
+#: forwards, before destination NAT, before connection tracking.
+Flavour = Literal["normal", "forward", "preDNAT", "doNotTrack"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +56,25 @@ class Endpoint:
     addresses: tuple[Cidr, ...]
     profiles: tuple[str, ...]
     ports: tuple[EndpointPort, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HostEndpoint:
+    """An interface of a host with its effective labels.
+
+    Args:
+        interface: its name; empty: the one that has one of the addresses; ``*``: all that have no
+            endpoint of their own.
+        addresses: that are expected at the interface; selectors of rules select them.
+    """
+
+    id: ResourceId
+    node: str
+    interface: str
+    labels: Mapping[str, str]
+    addresses: tuple[Cidr, ...]
+    profiles: tuple[str, ...]
+    ports: tuple[HostPort, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +119,7 @@ class World:
     tiers: Mapping[str, Tier] = field(default_factory=dict)
     policies: tuple[Policy, ...] = ()
     profiles: Mapping[str, Profile] = field(default_factory=dict)
+    hosts: tuple[HostEndpoint, ...] = ()
 
     @classmethod
     def of(cls, resources: Iterable[Resource]) -> World:
@@ -109,11 +134,17 @@ class World:
             {r.name: r for r in kept if isinstance(r, Tier)},
             tuple(r for r in kept if isinstance(r, NetworkPolicy | GlobalNetworkPolicy)),
             profiles,
+            tuple(_host(r, profiles) for r in kept if isinstance(r, StoredHostEndpoint)),
         )
 
     def endpoints_at(self, address: Cidr) -> list[Endpoint]:
-        """Return the endpoints that have the address."""
+        """Return the workload endpoints that have the address."""
         return [e for e in self.endpoints if address in e.addresses]
+
+    def owners_of(self, address: Cidr) -> list[Endpoint | HostEndpoint]:
+        """Return the workload and host endpoints that have the address."""
+        hosts = [h for h in self.hosts if address in h.addresses]
+        return [*self.endpoints_at(address), *hosts]
 
 
 def _endpoint(resource: WorkloadEndpoint, profiles: Mapping[str, Profile]) -> Endpoint:
@@ -122,6 +153,19 @@ def _endpoint(resource: WorkloadEndpoint, profiles: Mapping[str, Profile]) -> En
         id_of(resource),
         _inherited(resource.metadata.labels, spec.profiles, profiles),
         tuple(parse_cidr(net) for net in spec.ip_networks),
+        tuple(spec.profiles),
+        tuple(spec.ports),
+    )
+
+
+def _host(resource: StoredHostEndpoint, profiles: Mapping[str, Profile]) -> HostEndpoint:
+    spec = resource.spec
+    return HostEndpoint(
+        id_of(resource),
+        spec.node,
+        spec.interface_name,
+        _inherited(resource.metadata.labels, spec.profiles, profiles),
+        tuple(parse_address(address) for address in spec.expected_ips),
         tuple(spec.profiles),
         tuple(spec.ports),
     )

@@ -10,6 +10,7 @@ from libcalico.resources.bgp import BGPConfiguration, BGPPeer
 from libcalico.resources.clusterinfo import ClusterInformation
 from libcalico.resources.endpoints import WorkloadEndpoint
 from libcalico.resources.felixconfig import FelixConfiguration
+from libcalico.resources.hostendpoints import HostEndpoint
 from libcalico.resources.ippools import IPPool
 from libcalico.resources.model import Resource
 from libcalico.resources.networksets import GlobalNetworkSet, NetworkSet
@@ -24,6 +25,7 @@ _CLASSES: tuple[type[Resource], ...] = (
     FelixConfiguration,
     GlobalNetworkPolicy,
     GlobalNetworkSet,
+    HostEndpoint,
     IPPool,
     NetworkPolicy,
     NetworkSet,

@@ -19,6 +19,7 @@ from libcalico.resources.bgp import BGPConfiguration, BGPPeer
 from libcalico.resources.clusterinfo import ClusterInformation
 from libcalico.resources.endpoints import WorkloadEndpoint
 from libcalico.resources.felixconfig import FelixConfiguration
+from libcalico.resources.hostendpoints import HostEndpoint
 from libcalico.resources.ippools import IPPool
 from libcalico.resources.model import Resource
 from libcalico.resources.networksets import GlobalNetworkSet, NetworkSet
@@ -26,7 +27,7 @@ from libcalico.resources.nodes import Node
 from libcalico.resources.policy import GlobalNetworkPolicy, NetworkPolicy, Tier
 from libcalico.resources.profiles import Profile
 from libcalico.resources.validate_bgp import check_bgp_configuration, check_bgp_peer
-from libcalico.resources.validate_endpoints import check_endpoint
+from libcalico.resources.validate_endpoints import check_endpoint, check_host_endpoint
 from libcalico.resources.validate_hosts import (
     check_cluster_information,
     check_felix_configuration,
@@ -43,6 +44,7 @@ _CHECKS: Mapping[type[Resource], Callable[[Any], Iterator[str]]] = MappingProxyT
         FelixConfiguration: check_felix_configuration,
         GlobalNetworkPolicy: check_policy,
         GlobalNetworkSet: check_network_set,
+        HostEndpoint: check_host_endpoint,
         IPPool: check_pool,
         NetworkPolicy: check_policy,
         NetworkSet: check_network_set,

@@ -1,4 +1,4 @@
-"""Rules of workload endpoints. Source: ``calico-control-plane.md`` 1.7 and 2.10."""
+"""Rules of workload and host endpoints. Source: ``calico-control-plane.md`` 1.7, 2.8 and 2.10."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from libcalico.resources.endpoints import (
     WorkloadEndpoint,
     WorkloadEndpointSpec,
 )
+from libcalico.resources.hostendpoints import ALL_INTERFACES, HostEndpoint, HostPort
 from libcalico.resources.names import name_of
 from libcalico.resources.shape import fields_of
 
 _PORT_PROTOCOLS = frozenset({"tcp", "udp", "sctp", 6, 17, 132})
 _PETA = 10**15
+_LONGEST_NAME = 253
 #: QoS field (without its direction) → inclusive bounds.
 _QOS_BOUNDS = {
     "Bandwidth": (1_000, _PETA),
@@ -69,16 +71,40 @@ def _check_name(endpoint: WorkloadEndpoint) -> Iterator[str]:
         )
 
 
+def check_host_endpoint(endpoint: HostEndpoint) -> Iterator[str]:
+    """Check a HostEndpoint."""
+    spec = endpoint.spec
+    if not spec.node:
+        yield "spec.node: missing; name the node that has the interface"
+    elif len(spec.node) > _LONGEST_NAME:
+        yield f"spec.node: {spec.node!r} is too long; at most {_LONGEST_NAME} characters are allowed"
+    if not spec.interface_name and not spec.expected_ips:
+        yield "spec: must have interfaceName or expectedIPs; '*' means all interfaces"
+    if spec.interface_name not in ("", ALL_INTERFACES):
+        path = "spec.interfaceName"
+        yield from check.matches(path, spec.interface_name, check.INTERFACE, "interface name")
+    for index, text in enumerate(spec.expected_ips):
+        yield from check.address(f"spec.expectedIPs[{index}]", text)
+    for index, name in enumerate(spec.profiles):
+        yield from check.subdomain(f"spec.profiles[{index}]", name)
+    for index, port in enumerate(spec.ports):
+        yield from _check_named_port(f"spec.ports[{index}]", port)
+
+
 def _check_port(path: str, port: EndpointPort) -> Iterator[str]:
+    yield from _check_named_port(path, port)
+    yield from check.whole_number(f"{path}.hostPort", port.host_port, 0, 65535)
+    if port.host_ip:
+        yield from check.address(f"{path}.hostIP", port.host_ip)
+
+
+def _check_named_port(path: str, port: EndpointPort | HostPort) -> Iterator[str]:
     if port.name:
         yield from check.matches(f"{path}.name", port.name, check.PORT_NAME, "port name")
     protocol = port.protocol.lower() if isinstance(port.protocol, str) else port.protocol
     if protocol not in _PORT_PROTOCOLS:
         yield f"{path}.protocol: {port.protocol!r} has no ports; use TCP, UDP or SCTP"
     yield from check.whole_number(f"{path}.port", port.port, 1, 65535)
-    yield from check.whole_number(f"{path}.hostPort", port.host_port, 0, 65535)
-    if port.host_ip:
-        yield from check.address(f"{path}.hostIP", port.host_ip)
 
 
 def _check_addresses(spec: WorkloadEndpointSpec) -> Iterator[str]:

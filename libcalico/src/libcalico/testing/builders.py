@@ -18,6 +18,7 @@ from libcalico.resources.clusterinfo import ClusterInformation, ClusterInformati
 from libcalico.resources.defaults import with_defaults
 from libcalico.resources.endpoints import WorkloadEndpoint, WorkloadEndpointSpec
 from libcalico.resources.felixconfig import FelixConfiguration, FelixConfigurationSpec
+from libcalico.resources.hostendpoints import HostEndpoint, HostEndpointSpec
 from libcalico.resources.ippools import IPPool, IPPoolSpec
 from libcalico.resources.model import Model, ObjectMeta, Resource
 from libcalico.resources.networksets import GlobalNetworkSet, NetworkSet, NetworkSetSpec
@@ -70,6 +71,12 @@ def an_endpoint(**fields: Any) -> WorkloadEndpoint:
         "mac": "ee:ee:ee:ee:ee:ee",
     }
     return _build(WorkloadEndpoint, WorkloadEndpointSpec, defaults, fields)
+
+
+def a_host_endpoint(**fields: Any) -> HostEndpoint:
+    """Return the endpoint of ``eth0`` of ``node-1``."""
+    defaults = {"name": "node-1-eth0", "node": "node-1", "interface_name": "eth0"}
+    return _build(HostEndpoint, HostEndpointSpec, defaults, fields)
 
 
 def a_rule(action: str = "Allow", **fields: Any) -> Rule:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy, composite
 
 from libcalico.resources.endpoints import EndpointPort, WorkloadEndpoint
+from libcalico.resources.hostendpoints import HostPort
 from libcalico.resources.model import Resource
 from libcalico.resources.nodes import NodeBGPSpec
 from libcalico.resources.policy import (
@@ -187,6 +188,26 @@ def endpoints() -> SearchStrategy[WorkloadEndpoint]:
     )
 
 
+def host_endpoints() -> SearchStrategy[Resource]:
+    """Host endpoints of two nodes, by name, by address, and of all interfaces."""
+    ports = st.builds(
+        HostPort,
+        name=st.sampled_from(["http", "dns"]),
+        protocol=st.sampled_from(["TCP", "UDP"]),
+        port=st.integers(1, 65535),
+    )
+    return _built(
+        builders.a_host_endpoint,
+        name=names(),
+        node=st.sampled_from(["node-1", "node-2"]),
+        interface_name=st.sampled_from(["eth0", "bond0.100", "*"]),
+        expected_ips=st.lists(st.one_of(addresses(4), addresses(6)), max_size=2),
+        labels=labels(),
+        profiles=st.lists(names(), max_size=2, unique=True),
+        ports=st.lists(ports, max_size=2),
+    )
+
+
 def pools() -> SearchStrategy[Resource]:
     """IPPools of both families."""
     prefixes: SearchStrategy[str] = st.sampled_from(["10.65.0.0/16", "10.66.0.0/20", "fd65::/64"])
@@ -240,4 +261,6 @@ def _others() -> tuple[SearchStrategy[Resource], ...]:
 
 def resources() -> SearchStrategy[Resource]:
     """Resources of every kind."""
-    return st.one_of(policies(), global_policies(), endpoints(), pools(), nodes(), *_others())
+    return st.one_of(
+        policies(), global_policies(), endpoints(), host_endpoints(), pools(), nodes(), *_others()
+    )

@@ -10,6 +10,7 @@ from libcalico.resources import registry
         ("IPPool", "IPPool"), ("ippools", "IPPool"), ("POOL", "IPPool"), ("ipp", "IPPool"),
         ("np", "NetworkPolicy"), ("policies", "NetworkPolicy"), ("gnps", "GlobalNetworkPolicy"),
         ("wep", "WorkloadEndpoint"), ("no", "Node"), ("tiers", "Tier"), ("netsets", "NetworkSet"),
+        ("hep", "HostEndpoint"),
     ],
 )  # fmt: skip
 def test_kinds_are_found_by_the_words_people_type(word, kind):

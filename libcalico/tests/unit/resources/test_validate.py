@@ -11,6 +11,7 @@ from libcalico.resources.bgp import (
 )
 from libcalico.resources.endpoints import IPNAT, EndpointPort, QoSControls
 from libcalico.resources.felixconfig import HealthTimeoutOverride, ProtoPort, RouteTableRange
+from libcalico.resources.hostendpoints import HostPort
 from libcalico.resources.model import ObjectMeta
 from libcalico.resources.nodes import (
     NodeAddress,
@@ -95,6 +96,17 @@ BROKEN = [
     (a.a_network_set(nets=["10.0.0.0/8", "x"]), "spec.nets[1]: 'x' is neither"),
     (a.a_network_set(nets=["fe80::1%eth0"]), "spec.nets[0]"),
     (a.a_global_network_set(labels={"projectcalico.org/namespace": "x"}), "cannot be set on a net"),
+    # host endpoints
+    (a.a_host_endpoint(node=""), "spec.node: missing"),
+    (a.a_host_endpoint(node="n" * 254), "is too long"),
+    (a.a_host_endpoint(interface_name=""), "spec: must have interfaceName or expectedIPs"),
+    (a.a_host_endpoint(interface_name="eth 0"), "spec.interfaceName: 'eth 0'"),
+    (a.a_host_endpoint(interface_name="e*"), "spec.interfaceName: 'e*'"),
+    (a.a_host_endpoint(expected_ips=["10.0.0.1", "x"]), "spec.expectedIPs[1]: 'x' is no IP"),
+    (a.a_host_endpoint(expected_ips=["10.0.0.1/32"]), "spec.expectedIPs[0]"),
+    (a.a_host_endpoint(profiles=["A"]), "spec.profiles[0]: 'A' is no name"),
+    (a.a_host_endpoint(ports=[HostPort("http", "ICMP", 1)]), "spec.ports[0].protocol: 'ICMP' has"),
+    (a.a_host_endpoint(ports=[HostPort("http", "TCP", 0)]), "spec.ports[0].port: 0 is out of range"),
     # policies
     (a.a_policy(tier="A"), "spec.tier: 'A' is no name"),
     (a.a_policy(selector="global()"), "spec.selector: global() is not allowed"),
@@ -294,6 +306,9 @@ VALID = [
     a.a_pool(namespace_selector="a == 'b'", allowed_uses=["Workload"]),
     a.a_pool(allowed_uses=["LoadBalancer"]),
     a.a_pool(node_selector="a == 'global()'"),
+    a.a_host_endpoint(interface_name="*"),
+    a.a_host_endpoint(interface_name="", expected_ips=["10.0.0.1", "fd00::1"]),
+    a.a_host_endpoint(ports=[HostPort("http", "tcp", 80), HostPort("x", 17, 53)]),
     a.a_policy(name="knp.default.a.b.c"),
     a.a_policy(name="default.old"),
     rule(source={"namespace_selector": "global()"}),
