@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.measure import Report
 
-SUBJECTS = ("labels", "ipam", "felix", "cni", "packets")
+SUBJECTS = ("labels", "ipam", "felix", "scale", "packets", "cni")
 
 
 def main() -> int:

@@ -47,9 +47,12 @@ def endpoint(number: int, *, node: str = HOST, **labels: str) -> WorkloadEndpoin
     )
 
 
-def policy(number: int, port: int = 8000) -> GlobalNetworkPolicy:
-    """Return a policy of ten rules; number n applies to application n if there is one, else to nobody."""
-    sources = [f"role == 'client{number % 50}-{k}'" for k in range(3)]
+def policy(number: int, port: int = 8000, clients: int = 3) -> GlobalNetworkPolicy:
+    """Return a policy of ten rules; number n applies to application n if there is one, else to nobody.
+
+    ``clients``: how many of the three groups of clients the selectors name.
+    """
+    sources = [f"role == 'client{number % 50}-{k % clients}'" for k in range(3)]
     rules = [
         Rule(
             action="Allow",

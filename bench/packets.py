@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from bench import cluster
+from bench.felixhost import connected, endpoint_of
 from bench.measure import Report, Result
 from bench.traffic import PORTS
 from calico_test.hosts import Host
 from calico_test.lab import Lab
-from calico_test.netns import call_in
 from calico_test.processes import wait_until
-from libcalico.datastore import config as datastore
 from libcalico.datastore.backend import Backend
 from libcalico.resources import codec
 from libcalico.resources.defaults import with_defaults
@@ -76,7 +73,7 @@ class Pair:
 
 def run(report: Report) -> None:
     """Measure established connections once, and new ones for each number of rules."""
-    with Lab(3) as lab, _backend(lab) as backend:
+    with Lab(3) as lab, connected(lab) as backend:
         plain, tracked, enforced = lab.hosts
         for host in (plain, tracked):
             host.sh("sysctl -qw net.ipv4.ip_forward=1")
@@ -86,7 +83,7 @@ def run(report: Report) -> None:
             backend, (cluster.endpoint(n, node=enforced.name, side=f"side{n}") for n in (1, 2))
         )
         pairs = {"plain": Pair(plain), "tracked": Pair(tracked), "felix": Pair(enforced)}
-        environment = {"ETCD_ENDPOINTS": _endpoint(lab), "NODENAME": enforced.name}
+        environment = {"ETCD_ENDPOINTS": endpoint_of(lab), "NODENAME": enforced.name}
         enforced.popen([f"{_BIN}/calico-node", "felix"], log="felix", env=environment)
         for rules in _RULES:
             _enforce(backend, enforced, rules)
@@ -157,26 +154,3 @@ def _pipe(pipe: IO[Any] | None) -> IO[Any]:
     if pipe is None:
         raise RuntimeError("a process was started without pipes")
     return pipe
-
-
-def _endpoint(lab: Lab) -> str:
-    if lab.etcd is None:
-        raise RuntimeError("the lab has no etcd")
-    return lab.etcd.endpoint
-
-
-@contextmanager
-def _backend(lab: Lab) -> Iterator[Backend]:
-    """Connect to the lab's etcd from where its hosts are."""
-
-    def connect() -> Backend:
-        settings = datastore.from_environment({"ETCD_ENDPOINTS": _endpoint(lab)})
-        backend = datastore.connect(settings)
-        backend.get("/calico/ready")  # opens the connection while this thread is in the namespace
-        return backend
-
-    backend = call_in(Path(f"/proc/{lab.hosts[0].holder.pid}/ns/net"), connect)
-    try:
-        yield backend
-    finally:
-        backend.close()
