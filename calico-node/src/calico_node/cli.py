@@ -310,10 +310,45 @@ def _session_lines(bgp: dict[str, list[dict[str, str]]] | None) -> Iterator[str]
             yield f"bgp {family} {peer['type']} {peer['address']} {peer['info'] or peer['state']}"
 
 
-@main.command()
-def felix() -> None:
-    """Run Felix, which enforces policy, in the foreground."""
-    _run_agent("calico_node.felix.daemon", os.environ)
+@main.group(invoke_without_command=True)
+@click.pass_context
+def felix(context: click.Context) -> None:
+    """Run Felix, which enforces policy, in the foreground.
+
+    SIGUSR1 makes it write its state to /var/run/calico/felix-state.txt.
+    """
+    if context.invoked_subcommand is None:
+        _run_agent("calico_node.felix.daemon", os.environ)
+
+
+@felix.command()
+@click.option("--node", help="The node's name.  [default: this host's]")
+@click.option(
+    "--filename", "-f", "files", multiple=True, help="Read this file, folder or '-', no datastore."
+)
+def render(*, node: str | None, files: tuple[str, ...]) -> None:
+    """Print the nftables table that Felix would program on a node, and change nothing.
+
+    Reads the datastore, or YAML and JSON resources in its place. What is wrong with an object is said on
+    standard error. felix.cfg and FELIX_ variables of this host count for this host only.
+
+    \b
+    Examples:
+      calico-node felix render --node rack1-a
+      calicoctl get globalnetworkpolicies -o yaml | calico-node felix render --node a -f - -f rest/
+    """
+    from calico_node.felix.preview import preview  # noqa: PLC0415 - only this command needs it
+    from libcalico.manifests import ManifestError  # noqa: PLC0415 - as above
+
+    try:
+        rendering = preview(os.environ, node, files)
+    except ManifestError as error:
+        for problem in error.problems:
+            click.echo(f"calico-node: {problem}", err=True)
+        raise click.exceptions.Exit(1) from None
+    for problem in rendering.problems:
+        click.echo(f"calico-node: {problem}", err=True)
+    click.echo(rendering.text, nl=False)
 
 
 @main.command()

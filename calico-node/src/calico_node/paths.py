@@ -69,6 +69,11 @@ class Paths:
         return self.config / "bgp-secrets"
 
     @property
+    def felix_state(self) -> Path:
+        """What Felix writes when it gets SIGUSR1: its state, for people."""
+        return self.run / "felix-state.txt"
+
+    @property
     def felix_config(self) -> Path:
         """Felix's configuration file."""
         return self.config / "felix.cfg"

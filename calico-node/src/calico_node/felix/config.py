@@ -81,6 +81,20 @@ def from_file(text: str, name: str) -> Source:
     return Source(name, found)
 
 
+def from_stored(hostname: str, stored: Sequence[Mapping[str, str]] | None) -> list[Source]:
+    """Return the settings of the FelixConfigurations that hold for a node, low to high.
+
+    Args:
+        hostname: the node's name.
+        stored: the texts of the global one, of the one that selects the node, of the node's own.
+    """
+    names = ("default", "that selects this node", f"node.{hostname}")
+    return [
+        Source(f"FelixConfiguration {name}", texts)
+        for name, texts in zip(names, stored or ({},) * len(names), strict=True)
+    ]
+
+
 def resolve(sources: Sequence[Source]) -> Config:
     """Return the effective configuration of sources given from low to high precedence.
 

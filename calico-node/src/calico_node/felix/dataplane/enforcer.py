@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from calico_node.felix import metrics
 from calico_node.felix.messages import Changes
 from calico_node.felix.nft.apply import Nftables, RefusedError
+from calico_node.felix.nft.model import Table
 from calico_node.felix.nft.monitor import Commit, Monitor
 from calico_node.felix.nft.plan import Delta, plan, replace_table
 from calico_node.felix.program import names
@@ -53,6 +54,10 @@ class Enforcer:
     def refused(self) -> Mapping[Subject, str]:
         """Policies that deny because the kernel refused their rules: subject → reason."""
         return self._program.refused
+
+    def table(self) -> Table:
+        """Return the table that the kernel should have."""
+        return self._program.table()
 
     @property
     def monitor(self) -> Monitor:

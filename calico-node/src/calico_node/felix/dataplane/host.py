@@ -6,11 +6,13 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from calico_node.felix import metrics
+from calico_node.felix import dump, metrics
 from calico_node.felix.dataplane.enforcer import Enforcer
 from calico_node.felix.dataplane.router import Router, RouteSettings
 from calico_node.felix.dataplane.status import StatusFiles
+from calico_node.felix.dump import Section
 from calico_node.felix.messages import Changes, EndpointId, LocalEndpoint
+from calico_node.felix.nft import text
 from calico_node.felix.program.settings import RuleSettings
 
 
@@ -104,6 +106,16 @@ class Host:
         """Follow the interfaces, and put right what others changed in our routes. Raises as :meth:`start`."""
         interfaces = self.router.take_events()
         self._report({i for name in interfaces for i in self._by_interface.get(name, ())})
+
+    def sections(self) -> tuple[Section, ...]:
+        """Return what this host has, for people."""
+        refused = [f"{subject}: {why}" for subject, why in self.enforcer.refused.items()]
+        return (
+            dump.endpoints(self._endpoints, self._told),
+            Section("Policies that the kernel refused, and that deny", tuple(sorted(refused))),
+            Section("Routes", tuple(self.router.describe())),
+            Section("Table", tuple(text.render(self.enforcer.table()).splitlines())),
+        )
 
     def _note(self, changes: Changes) -> None:
         for endpoint_id, endpoint in changes.endpoints.items():

@@ -74,6 +74,14 @@ class Router:
         """Readable when links or routes changed; then call :meth:`take_events`."""
         return self._monitor
 
+    def describe(self) -> list[str]:
+        """Return a line for each route that is installed or waits, for people."""
+        places = {
+            d: f"dev {self._names.get(i.index)}" for d, i in self._installed.items() if i.index
+        }
+        lines = [f"{d} {places.get(d, 'blackhole')}" for d in sorted(self._installed)]
+        return lines + [f"{destination} waits" for destination in sorted(self._waiting)]
+
     @property
     def is_in_sync(self) -> bool:
         """Whether every route that can be is installed."""

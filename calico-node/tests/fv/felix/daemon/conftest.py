@@ -59,6 +59,10 @@ class Felix:
         if until_ready:
             self.wait_ready()
 
+    def command(self, *arguments, **options):
+        """Run a subcommand of ``calico-node felix`` on the host."""
+        return self.host.run([CALICO_NODE, "felix", *arguments], **options)
+
     def end(self, signum=signal.SIGTERM):
         """Send a signal; return the exit code."""
         self.process.send_signal(signum)
@@ -109,9 +113,13 @@ class Felix:
         listed = ["nft", "list", "chain", "inet", "calico", name]
         return self.host.run(listed, check=False).stdout
 
-    def table(self):
-        """Return the table's objects, however the kernel has ordered them and their elements."""
-        text = self.host.run(["nft", "-s", "list", "ruleset"]).stdout
+    def table(self, where=None):
+        """Return the table's objects, however the kernel has ordered them and their elements.
+
+        Args:
+            where: a namespace, in place of the host.
+        """
+        text = (where or self.host).run(["nft", "-s", "list", "ruleset"]).stdout
         blocks = re.split(r"^\t(?=\w)", text, flags=re.MULTILINE)[1:]
         return sorted(
             (block, "")

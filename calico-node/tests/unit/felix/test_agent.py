@@ -2,8 +2,8 @@
 
 import pytest
 
+from calico_node.felix.agent import Felix
 from calico_node.felix.calc.graph import prefixes
-from calico_node.felix.daemon import Felix
 from calico_node.health.model import Aggregator
 from libcalico.datastore import keys
 from libcalico.datastore.follow import Connected, Disconnected

@@ -1,0 +1,246 @@
+"""The state of one Felix, and what it does in one turn: calculate, commit, report.
+
+What arrives while a commit is in flight is taken together in the next turn. Nothing is programmed
+before the datastore was read whole and says that it is ready; until then what a previous run programmed
+stays in force. So it does when the datastore is away or says that it is not ready any more, and when
+Felix ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from calico_node.felix import config as felix_config
+from calico_node.felix import dump, metrics
+from calico_node.felix.calc.graph import Calculation, prefixes
+from calico_node.felix.config import Config, Source
+from calico_node.felix.dataplane.host import Host
+from calico_node.felix.dump import Section
+from calico_node.felix.messages import Changes, Problem
+from calico_node.felix.settings import route_settings, rule_settings
+from calico_node.health.model import Aggregator, Report, Reporter
+from libcalico import logs
+from libcalico.datastore.follow import Change, Connected, Disconnected
+from libcalico.datastore.syncer import InSync, Update
+from libcalico.errors import ConfigError, NetlinkError
+
+log = logging.getLogger(__name__)
+repeated = logs.RateLimited(log)
+
+_DATASTORE, _DATAPLANE = "Datastore", "Dataplane"
+_CONFIGURATION, _OBJECTS = "Configuration", "Objects"
+_WAITING, _READING, _IN_SYNC = 1, 2, 3
+_SHOWN: Final = 10
+
+Group = tuple[str, ...]
+
+
+class Felix:
+    """The state of one Felix, and what it does in one turn.
+
+    Args:
+        hostname: this node's name in the datastore.
+        own: settings of this host's file and environment, low to high.
+        health: where to report to.
+    """
+
+    def __init__(self, hostname: str, own: Sequence[Source], health: Aggregator) -> None:
+        self._reconfigured = asyncio.Event()
+        self._hostname = hostname
+        self._own = own
+        self._health = health
+        self._calculation = Calculation(hostname)
+        self._config = felix_config.resolve(own)
+        self._is_configured = False
+        self._host: Host | None = None
+        self._unprogrammed: list[Changes] = []
+        self._unread: set[Group] = set(prefixes(hostname))
+        self._away: dict[Group, str] = {}
+        self._problems: dict[str, Problem] = {}
+        for name in (_DATASTORE, _CONFIGURATION, _OBJECTS):
+            health.register(Reporter(name=name, speaks_for_liveness=False))
+        timeout_s = self._config["DataplaneWatchdogTimeout"]
+        health.register(Reporter(name=_DATAPLANE, timeout_s=timeout_s))
+
+    @property
+    def hostname(self) -> str:
+        """This node's name."""
+        return self._hostname
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
+        return self._config
+
+    @property
+    def reconfigured(self) -> asyncio.Event:
+        """Set when the configuration in force changes next."""
+        return self._reconfigured
+
+    def close(self) -> None:
+        """Close what is open. What was programmed stays in force."""
+        if self._host is not None:
+            self._host.close()
+
+    def take(self, group: Sequence[str], changes: Iterable[Change]) -> None:
+        """Do one turn: calculate, and once every group of prefixes was read, program."""
+        began = time.perf_counter()
+        for change in changes:
+            match change:
+                case Update(key=key, value=value):
+                    self._calculation.on_update(key, value)
+                    metrics.UPDATES.inc()
+                case InSync():
+                    self._unread.discard(tuple(group))
+                case Connected():
+                    metrics.RESYNCS_STARTED.inc()
+                    self._found(tuple(group))
+                case Disconnected(reason=reason):
+                    self._lost(tuple(group), reason)
+        if not self._unread and self._calculation.is_ready:
+            self._program()
+        self._report_datastore()
+        metrics.UPDATE_SECONDS.observe(time.perf_counter() - began)
+
+    def tend(self) -> None:
+        """Try again what failed, and show that the loop is alive."""
+        if self._host is not None:
+            self._guard(self._host.retry)
+        elif self._unprogrammed and self._is_configured:
+            self._start()
+        self._report_dataplane()
+
+    def sections(self) -> tuple[Section, ...]:
+        """Return the state of everything, for people."""
+        return (
+            Section("Health", tuple(self._health.summary().table().splitlines())),
+            dump.settings(self._config),
+            dump.problems(self._problems),
+            *(self._host.sections() if self._host is not None else ()),
+        )
+
+    # The datastore
+
+    def _found(self, group: Group) -> None:
+        if self._away.pop(group, None) is not None and not self._away:
+            log.info("datastore is back")
+
+    def _lost(self, group: Group, reason: str) -> None:
+        if not self._away:
+            log.warning("datastore is away, keeping what is programmed reason=%s", reason)
+        self._away[group] = reason
+
+    def _report_datastore(self) -> None:
+        state, detail = _WAITING, "in sync"
+        if self._away:
+            detail = f"away, keeping what is programmed: {next(iter(self._away.values()))}"
+        elif self._unread:
+            state, detail = _READING, "reading"
+        elif not self._calculation.is_ready:
+            detail = "not ready, says ClusterInformation default: keeping what is programmed"
+        else:
+            state = _IN_SYNC
+        metrics.RESYNC_STATE.set(state)
+        self._health.report(_DATASTORE, Report(ready=state == _IN_SYNC, detail=detail))
+
+    # What it says
+
+    def _program(self) -> None:
+        changes = self._calculation.flush()
+        if changes.ready is not None:
+            log.info("datastore readiness is_ready=%s", changes.ready)
+        if changes.config is not None:
+            self._reconfigure(changes.config)
+        self._note_problems(changes.problems)
+        if self._host is not None:
+            if changes:
+                self._guard(self._host.apply, changes)
+        else:
+            self._unprogrammed.append(changes)
+            if self._is_configured:
+                self._start()
+        self._report_dataplane()
+
+    def _start(self) -> None:
+        """Take over from a previous run."""
+        rules, routes = rule_settings(self._config), route_settings(self._config)
+        status = Path(self._config["EndpointStatusPathPrefix"])
+        try:
+            host = Host(rules, routes, status)
+        except NetlinkError as error:
+            repeated.log(logging.ERROR, "", "kernel refused, trying again error=%s", error)
+            return
+        self._host = host
+        first, *others = self._unprogrammed
+        self._unprogrammed = []
+        self._guard(host.start, first)
+        for changes in others:
+            self._guard(host.apply, changes)
+        self._watch(host)
+        log.info("in force is_in_sync=%s", host.is_in_sync)
+
+    def _reconfigure(self, stored: Sequence[Mapping[str, str]]) -> None:
+        found = felix_config.from_stored(self._hostname, stored)
+        try:
+            config = felix_config.resolve((*found, *self._own))
+            rules, routes = rule_settings(config), route_settings(config)
+        except ConfigError as error:
+            log.error("configuration cannot be used, keeping the old one error=%s", error)
+            detail = f"cannot be used, keeping the old one: {error}"
+            self._health.report(_CONFIGURATION, Report(ready=False, detail=detail))
+            return
+        for problem in config.problems:
+            log.warning("bad setting, using the next lower one problem=%s", problem)
+        detail = "; ".join(config.problems) or "in force"
+        self._health.report(_CONFIGURATION, Report(detail=detail))
+        self._config = config
+        self._is_configured = True
+        self._reconfigured.set()
+        self._reconfigured = asyncio.Event()
+        logging.getLogger().setLevel(logs.parse_level(config["LogSeverityScreen"]))
+        if self._host is not None:
+            self._guard(self._host.reconfigure, rules, routes)
+
+    def _note_problems(self, problems: Mapping[str, Problem | None]) -> None:
+        for subject, problem in problems.items():
+            if problem is None:
+                del self._problems[subject]
+                log.info("object can be used again subject=%s", subject)
+            else:
+                self._problems[subject] = problem
+                log.warning("object cannot be used subject=%s problem=%s", subject, problem.message)
+        metrics.INVALID.set(len(self._problems))
+        told = [f"{p.subject} cannot be used: {p.message}" for p in self._problems.values()]
+        if len(told) > _SHOWN:
+            told[_SHOWN:] = [f"and {len(told) - _SHOWN} more"]
+        self._health.report(_OBJECTS, Report(detail="; ".join(told) or "all can be used"))
+
+    # The kernel
+
+    def _watch(self, host: Host) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_reader(host.enforcer.monitor.fileno(), self._guard, host.repair_policy)
+        loop.add_reader(host.router.monitor.fileno(), self._guard, host.take_link_events)
+
+    def _guard(self, do: Callable[..., None], *arguments: object) -> None:
+        """Do something to the kernel; a failure is reported, and tried again by :meth:`tend`."""
+        try:
+            do(*arguments)
+        except NetlinkError as error:
+            metrics.FAILURES.inc()
+            repeated.log(logging.ERROR, "", "kernel refused, trying again error=%s", error)
+
+    def _report_dataplane(self) -> None:
+        host = self._host
+        if host is None:
+            detail = "waiting for the datastore, keeping what is programmed"
+            self._health.report(_DATAPLANE, Report(ready=False, detail=detail))
+            return
+        refused = [f"{subject} denies: {why}" for subject, why in host.enforcer.refused.items()]
+        detail = "; ".join(refused) or ("in sync" if host.is_in_sync else "trying again")
+        self._health.report(_DATAPLANE, Report(ready=host.is_in_sync, detail=detail))
