@@ -21,7 +21,7 @@ from calico_test.netns import NetNs
 
 BIN = Path(sys.executable).parent
 RESOURCES = "/calico/resources/v3/projectcalico.org"
-DEADLINE_S = 30.0
+DEADLINE_S = 120.0
 
 
 class Node:

@@ -3,24 +3,32 @@
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
 _ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 
 
-def _exit(signum: int, _frame: FrameType | None) -> None:
-    raise SystemExit(128 + signum)
+def _exit(signum: int) -> BaseException:
+    return SystemExit(128 + signum)
 
 
-def raise_on_termination() -> None:
-    """Make SIGTERM and SIGHUP raise SystemExit in this process, where nobody has decided otherwise."""
+def raise_on_termination(ending: Callable[[int], BaseException] = _exit) -> None:
+    """Make SIGTERM and SIGHUP raise in this process, where nobody has decided otherwise.
+
+    Args:
+        ending: signal → what is raised.
+    """
     if threading.current_thread() is not threading.main_thread():
         return
+
+    def end(signum: int, _frame: FrameType | None) -> None:
+        raise ending(signum)
+
     for signum in _ENDINGS:
         if signal.getsignal(signum) is signal.SIG_DFL:
-            signal.signal(signum, _exit)
+            signal.signal(signum, end)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ emptied before and after the test), ``lab`` (makes labs that end with the test),
 log lines that the test provokes). ``--keep-lab`` leaves labs up and says how to enter and remove them.
 """
 
+import signal
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, nullcontext
 from typing import Any
@@ -30,8 +31,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_sessionstart() -> None:
     """Remove what crashed runs have left, and make sure that being terminated is not such a crash."""
-    interrupts.raise_on_termination()
+    interrupts.raise_on_termination(_terminated)
     sweep.sweep()
+
+
+def _terminated(signum: int) -> BaseException:
+    """End the run as Ctrl-C does: pytest takes SystemExit for a failure of the test it is in, and goes on."""
+    return KeyboardInterrupt(f"terminated by {signal.Signals(signum).name}")
 
 
 @pytest.hookimpl(wrapper=True)

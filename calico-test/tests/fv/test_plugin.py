@@ -1,6 +1,7 @@
 """The pytest plugin, in a pytest of its own."""
 
 import re
+import signal
 import subprocess
 import sys
 
@@ -75,3 +76,45 @@ def test_who_is_not_root_is_told_so(tmp_path):
     assert done.returncode == 0, done.stdout
     assert "2 skipped" in done.stdout
     assert "needs root for network namespaces: run it with sudo" in done.stdout
+
+
+TERMINATED = """
+import signal
+from pathlib import Path
+import pytest
+@pytest.fixture
+def resource():
+    yield
+    Path("torn-down").touch()
+def test_one(resource):
+    print("here", flush=True)
+    signal.pause()
+def test_two():
+    Path("went-on").touch()
+"""
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])
+def test_termination_ends_the_run_and_fails_no_test(tmp_path, signum):
+    (tmp_path / "test_one.py").write_text(TERMINATED)
+    argv = [
+        "env",
+        f"--default-signal={signum.name[3:]}",
+        sys.executable,
+        "-u",
+        "-m",
+        "pytest",
+        "-s",
+    ]
+    with subprocess.Popen(
+        [*argv, "-p", "no:cacheprovider"], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+    ) as child:
+        while "here" not in child.stdout.readline():
+            assert child.poll() is None
+        child.send_signal(signum)
+        output, _ = child.communicate()
+    assert child.returncode == pytest.ExitCode.INTERRUPTED, output
+    assert f"terminated by {signum.name}" in output
+    assert "failed" not in output
+    assert (tmp_path / "torn-down").exists()
+    assert not (tmp_path / "went-on").exists()

@@ -27,7 +27,7 @@ MAX_CALLS = 64
 #: Calls that wait; further ones are told to come again.
 MAX_WAITING = 1024
 #: How long a peer may take to send its call, or to take its reply.
-IO_TIMEOUT_S = 10.0
+IO_TIMEOUT_S = 60.0
 _ANCILLARY_BYTES = socket.CMSG_SPACE(4 * 8)
 _DESCRIPTOR_BYTES = 4
 

@@ -138,6 +138,20 @@ def test_nobody_at_the_endpoint_is_one_clear_line(start_member):
     assert "\n" not in text
 
 
+def test_who_has_reached_the_store_waits_for_its_restart_longer_than_a_stranger(start_member):
+    etcd = start_member()
+    with connect(etcd.config(timeout_s=DEADLINE_S)) as known, connect(etcd.config()) as stranger:
+        known.put("/a", b"1")
+        etcd.kill()
+        waiting = in_thread(lambda: known.get("/a"))
+        with pytest.raises(UnavailableError, match=r"no answer within 2 s: .*refused"):
+            stranger.get("/a")
+        etcd.start()
+        item = waiting.result(DEADLINE_S)
+        assert item is not None
+        assert item.value == b"1"
+
+
 def test_a_cancelled_task_leaves_its_call(start_member):
     etcd = start_member()
 

@@ -129,7 +129,7 @@ class AsyncEtcdBackend:
             except grpc.RpcError as error:
                 await self._pause(attempts, channels.failure(error))
             else:
-                self._session.preferred = attempts.endpoint
+                self._session.answered(attempts)
                 return Answer(reply, attempts.maybe_done)
 
     async def unless_closed(self, call: Awaitable[T]) -> T:

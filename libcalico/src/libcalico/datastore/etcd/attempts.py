@@ -3,7 +3,8 @@
 Strategy: a call has one deadline. Until then whatever may pass by itself (no connection, an election,
 a member that does not answer) is tried again on the next endpoint, after a short and growing pause;
 each attempt gets a share of the time, so one frozen member does not use it up. So an election is
-invisible to callers. What the store refuses is raised at once.
+invisible to callers. What the store refuses is raised at once. A store that has never answered and
+at none of whose endpoints anybody listens is more likely misspelt than restarting: it is given up sooner.
 
 Facts: etcd reports elections, timeouts and shutdown as UNAVAILABLE ("etcdserver: no leader",
 "etcdserver: request timed out", ...; ``api/v3rpc/rpctypes/error.go``). Only some of these say that
@@ -26,6 +27,8 @@ from libcalico.errors import (
 
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 0.5
+#: How long a store that has never answered may refuse connections; one that starts up listens by then.
+_FIRST_CONTACT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +85,31 @@ def classify(failure: Failure) -> Kind:
     return _KIND_BY_CODE.get(failure.code, Kind.REFUSED)
 
 
+#: Parts of texts that say that nobody listens at an endpoint, or somebody else.
+_NOBODY = (
+    "connection refused",
+    "no route to host",
+    "network is unreachable",
+    "dns resolution failed",
+    "handshake failed",
+)
+
+
+def finds_nobody(failure: Failure) -> bool:
+    """Tell whether a failure says that no store of ours listens at the endpoint."""
+    text = failure.text.lower()
+    return failure.code == "UNAVAILABLE" and any(part in text for part in _NOBODY)
+
+
 class Attempts:
     """The attempts at one call. Times are seconds on the driver's monotonic clock.
+
+    Args:
+        endpoints: as they are shown in errors.
+        first: index of the endpoint to try first.
+        timeout_s: for all attempts together.
+        now: when they begin.
+        known: the store has answered before.
 
     Attributes:
         endpoint: index of the endpoint to try now.
@@ -91,10 +117,20 @@ class Attempts:
         log_in: get a new token before the next attempt.
     """
 
-    def __init__(self, endpoints: Sequence[str], first: int, timeout_s: float, now: float) -> None:
+    def __init__(
+        self,
+        endpoints: Sequence[str],
+        first: int,
+        timeout_s: float,
+        now: float,
+        *,
+        known: bool = True,
+    ) -> None:
         self._endpoints = endpoints
         self._timeout_s = timeout_s
-        self._deadline = now + timeout_s
+        self._began = now
+        self._known = known
+        self._empty: set[int] = set()
         self._pause_s = _FIRST_PAUSE_S
         self._logged_in_again = False
         self.endpoint = first
@@ -105,7 +141,7 @@ class Attempts:
         """Return how long this attempt may take."""
         count = len(self._endpoints)
         share_s = self._timeout_s if count == 1 else max(1.0, self._timeout_s / (count + 1))
-        return max(0.001, min(share_s, self._deadline - now))
+        return max(0.001, min(share_s, self._began + self._timeout_s - now))
 
     def on_failure(self, failure: Failure, now: float) -> float:
         """Return how long to wait before the next attempt.
@@ -138,11 +174,22 @@ class Attempts:
 
     def _next_pause_s(self, failure: Failure, now: float) -> float:
         pause_s = self._pause_s
-        if now + pause_s >= self._deadline:
+        limit_s = self._limit_s(failure)
+        if now + pause_s >= self._began + limit_s:
             raise UnavailableError(
-                f"datastore {', '.join(self._endpoints)}: no answer within {self._timeout_s:g} s: "
+                f"datastore {', '.join(self._endpoints)}: no answer within {limit_s:g} s: "
                 f"{failure.text}"
             )
         self._pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
         self.endpoint = (self.endpoint + 1) % len(self._endpoints)
         return pause_s
+
+    def _limit_s(self, failure: Failure) -> float:
+        """Return how long the attempts may go on, all endpoints' last failures considered."""
+        if finds_nobody(failure):
+            self._empty.add(self.endpoint)
+        else:
+            self._empty.discard(self.endpoint)
+        if self._known or len(self._empty) < len(self._endpoints):
+            return self._timeout_s
+        return min(_FIRST_CONTACT_S, self._timeout_s)

@@ -78,6 +78,7 @@ class Session:
     Attributes:
         preferred: index of the endpoint that answered last; a random one at first, so that clients
             spread over the members.
+        known: the store has answered a request.
         token: what the last log-in gave; "" if the store wants none, None before the first.
         closed: the backend was closed.
     """
@@ -88,12 +89,23 @@ class Session:
         self.config = config
         self.names = [endpoint.url for endpoint in config.endpoints]
         self.preferred = random.randrange(len(config.endpoints))
+        self.known = False
         self.token: str | None = None
         self.closed = False
 
     def attempts(self) -> Attempts:
         """Start the attempts at one call."""
-        return Attempts(self.names, self.preferred, self.config.timeout_s, time.monotonic())
+        return Attempts(
+            self.names,
+            self.preferred,
+            self.config.timeout_s,
+            time.monotonic(),
+            known=self.known,
+        )
+
+    def answered(self, attempts: Attempts) -> None:
+        """Take note that an attempt was answered."""
+        self.preferred, self.known = attempts.endpoint, True
 
     def login(self, attempts: Attempts) -> rpc_pb2.AuthenticateRequest | None:
         """Return the log-in to be done before this attempt, None if none is due."""

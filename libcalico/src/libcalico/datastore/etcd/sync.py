@@ -133,7 +133,7 @@ class EtcdBackend:
             except grpc.RpcError as error:
                 self._pause(attempts, channels.failure(error))
             else:
-                self._session.preferred = attempts.endpoint
+                self._session.answered(attempts)
                 return Answer(reply, attempts.maybe_done)
 
     def _methods(self, index: int) -> Mapping[type[Any], Method]:

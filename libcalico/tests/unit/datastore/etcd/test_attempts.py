@@ -68,6 +68,31 @@ def test_at_the_deadline_the_store_is_unavailable():
         attempts.on_failure(DOWN, 109.95)
 
 
+def test_a_store_that_never_answered_and_refuses_everywhere_is_given_up_soon():
+    attempts = Attempts(["http://a:1", "http://b:2"], 0, timeout_s=10.0, now=100.0, known=False)
+    attempts.on_failure(DOWN, 102.5)  # b was not tried yet
+    with pytest.raises(UnavailableError, match="a:1, http://b:2: no answer within 2 s: failed"):
+        attempts.on_failure(DOWN, 102.6)
+
+
+@pytest.mark.parametrize("failure", [ELECTION, LOST, FROZEN])
+def test_a_store_of_which_one_member_shows_life_gets_all_the_time(failure: Failure):
+    attempts = Attempts(["a", "b"], 0, timeout_s=10.0, now=0.0, known=False)
+    for second in range(1, 9):
+        attempts.on_failure(failure if attempts.endpoint else DOWN, float(second))
+
+
+def test_a_store_that_has_answered_before_gets_all_the_time():
+    attempts = Attempts(["a"], 0, timeout_s=10.0, now=0.0, known=True)
+    attempts.on_failure(DOWN, 9.0)
+
+
+def test_a_shorter_time_limit_holds_for_the_first_contact_too():
+    attempts = Attempts(["a"], 0, timeout_s=0.5, now=0.0, known=False)
+    with pytest.raises(UnavailableError, match=r"no answer within 0\.5 s"):
+        attempts.on_failure(DOWN, 0.46)
+
+
 def test_a_single_endpoint_may_take_all_the_time():
     attempts = Attempts(["a"], first=0, timeout_s=10.0, now=0.0)
     assert attempts.time_left_s(0.0) == 10.0
