@@ -42,7 +42,7 @@ lint: $(STAMP) ## check format and style
 
 types: $(STAMP) ## check types, strictly
 	@set -e; for p in $(PKG); do $(BIN)/mypy -p $$(basename $$p/src/*); done
-	@$(if $(filter docs,$(PKG)),MYPYPATH=docs $(BIN)/mypy -p generate)
+	@$(if $(filter docs,$(PKG)),MYPYPATH=docs $(BIN)/mypy -p generate && $(BIN)/mypy -p bench)
 
 layers: $(STAMP) ## check who imports whom, and that what decides does no I/O
 	@$(BIN)/lint-imports --no-cache
@@ -93,7 +93,7 @@ demo: $(STAMP) ## two hosts, routed workloads, policy enforced; KEEP=1 leaves th
 demo-down: $(STAMP) ## remove a lab that KEEP=1 left up
 	@$(BIN)/python -m demo --down
 
-bench: $(STAMP) ## measure, and write build/bench.json
+bench: $(STAMP) ## measure, and write build/bench.json and curves; ARGS="felix cni" for some subjects
 	@$(BIN)/python -m bench $(ARGS)
 
 docs: $(STAMP) ## build the documentation site into build/site; warnings are errors

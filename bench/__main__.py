@@ -7,6 +7,7 @@ import importlib
 import sys
 from pathlib import Path
 
+from bench import curves
 from bench.measure import Report
 
 SUBJECTS = ("labels", "ipam", "felix", "scale", "packets", "cni")
@@ -24,7 +25,8 @@ def main() -> int:
         importlib.import_module(f"bench.{subject}").run(report)
     path = Path("build") / "bench.json"
     report.write(path)
-    print(f"written to {path}")
+    pictures = curves.draw(report.results, path.parent)
+    print(f"written to {', '.join(map(str, [path, *pictures]))}")
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from demo import stage
@@ -46,7 +47,9 @@ def _together(report: Report, host: Host, config: str) -> None:
     report.add(title, "ms", _spawn(host, _PLUGIN, calls, "together"))
 
 
-def _spawn(host: Host, program: str, calls: list[dict[str, object]], *mode: str) -> list[float]:
+def _spawn(
+    host: Host, program: str, calls: Sequence[Mapping[str, object]], *mode: str
+) -> list[float]:
     script = [sys.executable, "-m", "bench.spawn", str(_SAMPLES), program, *mode]
     done = host.run(
         script,

@@ -11,7 +11,7 @@ from itertools import count
 
 from bench import cluster, felixhost
 from bench.felixhost import FelixHost, Size
-from bench.measure import Report
+from bench.measure import Report, Scale
 from libcalico.resources import codec
 from libcalico.resources.model import Resource
 
@@ -29,12 +29,13 @@ def run(report: Report) -> None:
                 ("policy rule", _edited_policy()),
                 ("endpoint added", _added_endpoint(size.local + size.remote)),
             ):
-                _compare(report, host, f"felix: {title}, {size}", change)
+                _compare(report, host, title, size, change)
 
 
 def _compare(
-    report: Report, host: FelixHost, name: str, change: Callable[[], Resource | str]
+    report: Report, host: FelixHost, title: str, size: Size, change: Callable[[], Resource | str]
 ) -> None:
+    name = f"felix: {title}, {size}"
     commits, sights = [], []
     for _ in range(_SAMPLES):
         changed = change()
@@ -47,9 +48,22 @@ def _compare(
             host.backend.put(cluster.key_of(changed), codec.encode(changed))
         commits.append((felixhost.wait_for_commit(host.monitor) - began_ns) / 1e6)
         sights.append((int(host.watcher.readline()) - began_ns) / 1e6)
-    felix = report.add(f"{name}, put to commit", "ms", commits)
+    felix = report.add(
+        f"{name}, put to commit", "ms", commits, scale=_scale("put to commit", title, size)
+    )
     bare = report.add(f"{name}, put to bare watcher", "ms", sights)
-    report.ratio(f"{name}, felix over bare watcher", felix, bare)
+    report.ratio(
+        f"{name}, felix over bare watcher",
+        felix,
+        bare,
+        scale=_scale("over bare watcher", title, size),
+    )
+
+
+def _scale(what: str, title: str, size: Size) -> Scale:
+    return Scale(
+        f"felix: {what}", f"{title}, {size.remote} remote endpoints", size.local, "local endpoints"
+    )
 
 
 def _remote_endpoint() -> Callable[[], Resource | str]:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping
 from functools import partial
 
-from bench.measure import Report, timed
+from bench.measure import Report, Scale, timed
 from libcalico.selector import parse
 from libcalico.selector.index import LabelIndex
 
@@ -22,13 +22,18 @@ def run(report: Report) -> None:
         for number, labels in enumerate(endpoints):
             index.on_item(number, labels)
         over_all = partial(_select_anew, index)
+        name = f"labels: new selector over {scale} endpoints"
         by_index = report.add(
-            f"labels: new selector over {scale} endpoints, index", "ms", timed(over_all, 200)
+            f"{name}, index", "ms", timed(over_all, 200), scale=_point("index", scale)
         )
         walk = timed(partial(_walk, endpoints), max(5, 200_000 // scale))
-        by_walk = report.add(f"labels: new selector over {scale} endpoints, walk", "ms", walk)
+        by_walk = report.add(f"{name}, walk", "ms", walk, scale=_point("walk", scale))
         report.ratio(f"labels: walk over index, {scale} endpoints", by_walk, by_index)
         _relabel(report, index, endpoints, scale)
+
+
+def _point(line: str, scale: int) -> Scale:
+    return Scale("labels: new selector", line, scale, "endpoints")
 
 
 def _select_anew(index: LabelIndex[int, str]) -> None:
@@ -68,7 +73,7 @@ def _relabel(
 def _endpoints(count: int) -> list[Mapping[str, str]]:
     """Return labels of endpoints: ten each, of which the selector picks about two in a hundred."""
     chance = random.Random(count)
-    made = []
+    made: list[Mapping[str, str]] = []
     for _ in range(count):
         labels = {f"k{n}": f"v{chance.randrange(20)}" for n in range(7)}
         labels["role"] = chance.choice(("db", *(f"r{n}" for n in range(19))))

@@ -14,7 +14,7 @@ from typing import IO, Any
 
 from bench import cluster
 from bench.felixhost import connected, endpoint_of
-from bench.measure import Report, Result
+from bench.measure import Report, Result, Scale
 from bench.traffic import PORTS
 from calico_test.hosts import Host
 from calico_test.lab import Lab
@@ -61,7 +61,7 @@ class Pair:
 
     def _start(self, name: str, *arguments: str) -> subprocess.Popen[str]:
         argv = ["ip", "netns", "exec", name, sys.executable, "-m", "bench.traffic", *arguments]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         return self._host.popen(argv, env={"PYTHONPATH": str(_ROOT)}, **pipes)
 
     def measure(self, what: str) -> float:
@@ -90,16 +90,23 @@ def run(report: Report) -> None:
             if rules == _RULES[0]:
                 _compare(report, pairs, "latency", "established connection, exchange")
                 _compare(report, pairs, "throughput", "established connection, throughput")
-            _compare(report, pairs, "connections", f"new connection, {rules} rules")
+            _compare(report, pairs, "connections", f"new connection, {rules} rules", rules)
 
 
-def _compare(report: Report, pairs: dict[str, Pair], what: str, title: str) -> None:
+def _compare(
+    report: Report, pairs: dict[str, Pair], what: str, title: str, rules: int | None = None
+) -> None:
     samples: dict[str, list[float]] = {name: [] for name in pairs}
     for _ in range(_ROUNDS):
         for name, pair in pairs.items():
             samples[name].append(pair.measure(what))
     results: dict[str, Result] = {
-        name: report.add(f"packets: {title}, {name}", _UNITS[what], values)
+        name: report.add(
+            f"packets: {title}, {name}",
+            _UNITS[what],
+            values,
+            scale=Scale("packets: new connection", name, rules, "rules") if rules else None,
+        )
         for name, values in samples.items()
     }
     for baseline in ("plain", "tracked"):

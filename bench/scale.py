@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench import cluster, felixhost
 from bench.felixhost import FelixHost, Size
-from bench.measure import Report
+from bench.measure import Report, Scale
 from libcalico.resources import codec
 
 _SIZES = (Size(100, 10_000), Size(100, 100_000), Size(250, 250_000, policies=10_000))
@@ -24,10 +24,16 @@ def run(report: Report) -> None:
         with felixhost.running(size) as host:
             where = f"{size}, {size.policies} policies"
             note = "process start to first commit"
-            report.add(f"felix: cold start, {where}", "ms", [host.started_ms], note)
-            report.add(f"felix: memory, {where}", "MB", [_peak_mb(host)], "peak since the start")
+            scale = _scale("cold start", size)
+            report.add(f"felix: cold start, {where}", "ms", [host.started_ms], note, scale)
+            note, scale = "peak since the start", _scale("memory", size)
+            report.add(f"felix: memory, {where}", "MB", [_peak_mb(host)], note, scale)
             _idle(report, host, where)
-            _selectors(report, host, where)
+            _selectors(report, host, size, where)
+
+
+def _scale(curve: str, size: Size) -> Scale:
+    return Scale(f"felix: {curve}", "Felix", size.local + size.remote, "endpoints in the cluster")
 
 
 def _idle(report: Report, host: FelixHost, where: str) -> None:
@@ -39,7 +45,7 @@ def _idle(report: Report, host: FelixHost, where: str) -> None:
     report.add(f"felix: children, {where}", "", [float(_has_had_children(host))], "0: never one")
 
 
-def _selectors(report: Report, host: FelixHost, where: str) -> None:
+def _selectors(report: Report, host: FelixHost, size: Size, where: str) -> None:
     """Change the selector of a policy that applies here, so that its set has other members."""
     samples = []
     for number in range(_SELECTOR_CHANGES):
@@ -49,7 +55,8 @@ def _selectors(report: Report, host: FelixHost, where: str) -> None:
         host.backend.put(cluster.key_of(policy), codec.encode(policy))
         samples.append((felixhost.wait_for_commit(host.monitor) - began_ns) / 1e6)
         time.sleep(_SETTLE_S / _SELECTOR_CHANGES)
-    report.add(f"felix: selector changed, {where}", "ms", samples, "put to commit")
+    scale = _scale("selector of a policy changed", size)
+    report.add(f"felix: selector changed, {where}", "ms", samples, "put to commit", scale)
 
 
 def _peak_mb(host: FelixHost) -> float:
