@@ -77,11 +77,9 @@ class Engine:
     def start(self, archive: Path) -> None:
         """Start the engine, Calico's services and the plugin, in the order of most machines.
 
-        The engine finds forwarding off and has iptables drop what it does not know: see the README.
+        The engine finds forwarding off and has iptables drop what it does not know.
         """
         self.start_docker()
-        for end in ("-i", "-o"):
-            self.host.run(["iptables", "-I", "DOCKER-USER", end, "cali+", "-j", "ACCEPT"])
         self.start_node()
         self.host.run([DOCKER, "import", "--change", 'CMD ["sh"]', str(archive), IMAGE])
         self.start_plugin()

@@ -22,7 +22,7 @@ from calico_node.felix.config import Config, Source
 from calico_node.felix.dataplane.host import Host
 from calico_node.felix.dump import Section
 from calico_node.felix.messages import Changes, Problem
-from calico_node.felix.settings import route_settings, rule_settings
+from calico_node.felix.settings import host_settings
 from calico_node.health.model import Aggregator, Report, Reporter
 from libcalico import logs
 from libcalico.datastore.follow import Change, Connected, Disconnected
@@ -168,10 +168,10 @@ class Felix:
 
     def _start(self) -> None:
         """Take over from a previous run."""
-        rules, routes = rule_settings(self._config), route_settings(self._config)
+        settings = host_settings(self._config)
         status = Path(self._config["EndpointStatusPathPrefix"])
         try:
-            host = Host(rules, routes, status)
+            host = Host(*settings, status)
         except NetlinkError as error:
             repeated.log(logging.ERROR, "", "kernel refused, trying again error=%s", error)
             return
@@ -188,7 +188,7 @@ class Felix:
         found = felix_config.from_stored(self._hostname, stored)
         try:
             config = felix_config.resolve((*found, *self._own))
-            rules, routes = rule_settings(config), route_settings(config)
+            settings = host_settings(config)
         except ConfigError as error:
             log.error("configuration cannot be used, keeping the old one error=%s", error)
             detail = f"cannot be used, keeping the old one: {error}"
@@ -204,7 +204,7 @@ class Felix:
         self._reconfigured = asyncio.Event()
         logging.getLogger().setLevel(logs.parse_level(config["LogSeverityScreen"]))
         if self._host is not None:
-            self._guard(self._host.reconfigure, rules, routes)
+            self._guard(self._host.reconfigure, *settings)
 
     def _note_problems(self, problems: Mapping[str, Problem | None]) -> None:
         for subject, problem in problems.items():
@@ -224,8 +224,8 @@ class Felix:
 
     def _watch(self, host: Host) -> None:
         loop = asyncio.get_running_loop()
-        loop.add_reader(host.enforcer.monitor.fileno(), self._guard, host.repair_policy)
-        loop.add_reader(host.router.monitor.fileno(), self._guard, host.take_link_events)
+        for descriptor, take in host.watched:
+            loop.add_reader(descriptor, self._guard, take)
 
     def _guard(self, do: Callable[..., None], *arguments: object) -> None:
         """Do something to the kernel; a failure is reported, and tried again by :meth:`tend`."""
@@ -242,5 +242,7 @@ class Felix:
             self._health.report(_DATAPLANE, Report(ready=False, detail=detail))
             return
         refused = [f"{subject} denies: {why}" for subject, why in host.enforcer.refused.items()]
+        if host.firewall.problem:
+            refused.append(f"host's firewall not changed: {host.firewall.problem}")
         detail = "; ".join(refused) or ("in sync" if host.is_in_sync else "trying again")
         self._health.report(_DATAPLANE, Report(ready=host.is_in_sync, detail=detail))

@@ -8,6 +8,7 @@ from typing import Any
 
 from calico_node.felix.config import Config
 from calico_node.felix.dataplane.router import RouteSettings
+from calico_node.felix.firewall.model import FirewallSettings
 from calico_node.felix.program import logs
 from calico_node.felix.program.settings import MarkMaskError, Marks, RuleSettings
 from libcalico.errors import ConfigError
@@ -34,6 +35,11 @@ def metrics_listener(config: Config) -> Listener | None:
     if not config["PrometheusMetricsEnabled"]:
         return None
     return Listener(config["PrometheusMetricsHost"], config["PrometheusMetricsPort"])
+
+
+def host_settings(config: Config) -> tuple[RuleSettings, RouteSettings, FirewallSettings]:
+    """Return what the dataplane depends on. Raises as :func:`rule_settings`."""
+    return rule_settings(config), route_settings(config), firewall_settings(config)
 
 
 def rule_settings(config: Config) -> RuleSettings:
@@ -78,6 +84,15 @@ def route_settings(config: Config) -> RouteSettings:
         sources=_sources(config.values),
         ipv6=config["Ipv6Support"],
         ip_forwarding=config["IpForwarding"] == "Enabled",
+    )
+
+
+def firewall_settings(config: Config) -> FirewallSettings:
+    """Return what our rules in the host's own firewall depend on."""
+    return FirewallSettings(
+        interface_prefixes=_prefixes(config),
+        appends=config["ChainInsertMode"] == "Append",
+        versions=(4, 6) if config["Ipv6Support"] else (4,),
     )
 
 

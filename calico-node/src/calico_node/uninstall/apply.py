@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from calico_node.felix.firewall import apply as firewall
 from calico_node.felix.nft.apply import Nftables
 from calico_node.felix.nft.operations import DestroyTable
 from calico_node.felix.program.names import TABLE
@@ -45,6 +46,7 @@ def find(paths: Paths, program: Sequence[str]) -> Found:
         processes=plan.processes(_running(), program, [str(file) for file in files]),
         interfaces=going,
         routes=plan.routes(installed, going, had_bird=paths.bird_conf.exists()),
+        rules=_rules(),
         tables=_tables(),
         paths=tuple(str(path) for path in _paths(paths) if _is_there(path)),
     )
@@ -60,6 +62,11 @@ def _running() -> Iterator[Running]:
             if (entry / "ns/net").readlink() == network:
                 argv = (entry / "cmdline").read_bytes().rstrip(b"\0").split(b"\0")
                 yield Running(int(entry.name), tuple(os.fsdecode(word) for word in argv))
+
+
+def _rules() -> tuple[str, ...]:
+    with Nftables() as nftables:
+        return tuple(firewall.find(nftables))
 
 
 def _tables() -> tuple[str, ...]:
@@ -115,6 +122,7 @@ def remove(found: Found) -> None:
         for route in found.routes:
             routes.delete_route(socket, route)
     with Nftables() as nftables:
+        firewall.remove(nftables)
         nftables.commit([DestroyTable(table) for table in found.tables])
     for path in found.paths:
         _delete(Path(path))

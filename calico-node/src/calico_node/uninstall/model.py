@@ -24,6 +24,7 @@ class Found:
         processes: that the supervisor runs, or left behind.
         interfaces: of workloads and tunnels; routes out of them go with them.
         routes: the others.
+        rules: in the host's own firewall, by their names for people.
         tables: of nftables.
         paths: directories with all that is in them, and single files.
     """
@@ -31,6 +32,7 @@ class Found:
     processes: tuple[Running, ...] = ()
     interfaces: tuple[Link, ...] = ()
     routes: tuple[Route, ...] = ()
+    rules: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
 
@@ -40,6 +42,7 @@ class Found:
             *(f"process {process.pid}: {' '.join(process.argv)}" for process in self.processes),
             *(f"interface {link.name}" for link in self.interfaces),
             *(f"route {route.dst}" for route in self.routes),
+            *(f"rule in {rule}" for rule in self.rules),
             *(f"nftables table inet {table} with its rules and sets" for table in self.tables),
             *self.paths,
         ]

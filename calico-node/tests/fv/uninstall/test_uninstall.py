@@ -13,7 +13,7 @@ BIN = Path(sys.executable).parent
 FOREIGN = """
 nft add table inet theirs; nft 'add chain inet theirs in { type filter hook input priority 5; }'
 nft add rule inet theirs in counter
-nft add table ip calico-like
+nft add table ip calico-like; iptables-nft -P FORWARD DROP
 ip link add cali-br type bridge; ip link add ours0 type veth peer name ours1
 ip link set ours0 addrgenmode none; ip link set ours1 addrgenmode none
 ip link set ours0 up; ip addr add 10.7.0.1/24 dev ours0; ip link set ours1 up
@@ -73,6 +73,7 @@ def test_the_host_is_as_before(host):
     assert "inet calico" in host.sh("nft list tables")
     done = host.run(["calico-node", "uninstall", "--yes"])
     assert "nftables table inet calico" in done.stdout
+    assert "rule in ip filter FORWARD: calico: policy has passed from cali+" in done.stdout
     assert "interface cali" in done.stdout
     assert "removed /opt/cni/bin/calico" in done.stdout
     host.remove_workload("w1")

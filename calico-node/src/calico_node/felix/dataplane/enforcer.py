@@ -51,6 +51,11 @@ class Enforcer:
         return self._is_programmed
 
     @property
+    def port(self) -> int:
+        """The kernel's number of the socket that commits."""
+        return self._nftables.port
+
+    @property
     def refused(self) -> Mapping[Subject, str]:
         """Policies that deny because the kernel refused their rules: subject → reason."""
         return self._program.refused

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from calico_node.felix import dump, metrics
@@ -11,6 +12,8 @@ from calico_node.felix.dataplane.enforcer import Enforcer
 from calico_node.felix.dataplane.router import Router, RouteSettings
 from calico_node.felix.dataplane.status import StatusFiles
 from calico_node.felix.dump import Section
+from calico_node.felix.firewall.apply import HostFirewall
+from calico_node.felix.firewall.model import FirewallSettings
 from calico_node.felix.messages import Changes, EndpointId, LocalEndpoint
 from calico_node.felix.nft import text
 from calico_node.felix.program.settings import RuleSettings
@@ -22,16 +25,18 @@ class Host:
     Args:
         rules: what rules depend on.
         routes: what routes depend on.
+        firewall: what our rules in the host's own firewall depend on.
         status: below it, files tell which endpoints are programmed.
     """
 
-    def __init__(self, rules: RuleSettings, routes: RouteSettings, status: Path) -> None:
-        self.enforcer = Enforcer(rules)
-        try:
-            self.router = Router(routes)
-        except BaseException:
-            self.enforcer.close()
-            raise
+    def __init__(
+        self, rules: RuleSettings, routes: RouteSettings, firewall: FirewallSettings, status: Path
+    ) -> None:
+        with ExitStack() as stack:
+            self.enforcer = stack.enter_context(closing(Enforcer(rules)))
+            self.router = stack.enter_context(closing(Router(routes)))
+            self.firewall = HostFirewall(firewall, [self.enforcer.port])
+            stack.pop_all()
         self._status = StatusFiles(status)
         self._endpoints: dict[EndpointId, LocalEndpoint] = {}
         self._by_interface: dict[str, set[EndpointId]] = {}
@@ -40,6 +45,7 @@ class Host:
 
     def close(self) -> None:
         """Close what is open; what was programmed stays."""
+        self.firewall.close()
         self.router.close()
         self.enforcer.close()
 
@@ -47,6 +53,15 @@ class Host:
     def is_in_sync(self) -> bool:
         """Whether the kernel has everything that it should have."""
         return self.enforcer.is_in_sync and self.router.is_in_sync
+
+    @property
+    def watched(self) -> tuple[tuple[int, Callable[[], None]], ...]:
+        """File descriptors, and what to call when one is readable; raises as :meth:`start`."""
+        return (
+            (self.enforcer.monitor.fileno(), self.repair_policy),
+            (self.router.monitor.fileno(), self.take_link_events),
+            (self.firewall.monitor.fileno(), self.firewall.repair),
+        )
 
     def start(self, changes: Changes) -> None:
         """Program everything for the first time, in place of what a previous run left.
@@ -73,16 +88,20 @@ class Host:
         """Hand changes to both, whatever happens: what one refuses it tries again by itself."""
         try:
             self.enforcer.apply(changes)
+            self.firewall.start()
         finally:
             try:
                 self.router.apply(changes.endpoints, changes.blocks)
             finally:
                 self._report(changes.endpoints)
 
-    def reconfigure(self, rules: RuleSettings, routes: RouteSettings) -> None:
+    def reconfigure(
+        self, rules: RuleSettings, routes: RouteSettings, firewall: FirewallSettings
+    ) -> None:
         """Program the same for another configuration. Raises as :meth:`start`."""
         try:
             self.enforcer.reconfigure(rules)
+            self.firewall.reconfigure(firewall)
         finally:
             try:
                 self.router.reconfigure(routes)
@@ -93,6 +112,7 @@ class Host:
         """Try what failed again. Raises as :meth:`start`."""
         try:
             self.enforcer.retry()
+            self.firewall.start()
         finally:
             self.router.retry()
         self._report([endpoint for endpoint, is_ready in self._told.items() if not is_ready])

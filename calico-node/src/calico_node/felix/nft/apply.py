@@ -17,7 +17,7 @@ from calico_node.felix.nft import parse, wire
 from calico_node.felix.nft.model import Verdict
 from calico_node.felix.nft.operations import DestroyTable, Operation, describe
 from libcalico.errors import NetlinkError, OverrunError
-from libcalico.netlink.codec import NLMSG_ERROR, Answer, parse_answer
+from libcalico.netlink.codec import NLMSG_ERROR, Answer, Message, parse_answer
 from libcalico.netlink.sockets import NETLINK_NETFILTER, NetlinkSocket
 
 _RECEIVE_BYTES: Final = 8 << 20  # room for one error for each message of a bad batch
@@ -137,9 +137,7 @@ class Nftables:
         if not operations:
             return
         batch = encode(operations, destroys=self._destroys)
-        self._socket.send(batch.data)
-        refused = [answer for answer in self._answers() if answer.errno]
-        if refused:
+        if refused := self.exchange(batch.data):
             places = ((answer, batch.operation_by_seq[answer.seq]) for answer in refused)
             raise RefusedError(
                 [
@@ -147,6 +145,19 @@ class Nftables:
                     for answer, at in places
                 ]
             )
+
+    def exchange(self, batch: bytes) -> list[Answer]:
+        """Send a whole batch and return the refusals in it; without any it was done.
+
+        Raises:
+            NetlinkError: the kernel's answer was lost; whether it did the batch is unknown.
+        """
+        self._socket.send(batch)
+        return [answer for answer in self._answers() if answer.errno]
+
+    def dump(self, request: bytes) -> list[Message]:
+        """Read what a request asks for; raises NetlinkError as :meth:`read_elements`."""
+        return self._socket.dump(request)
 
     def generation(self) -> int:
         """Return the number of the last commit of anybody in this network namespace."""

@@ -12,7 +12,7 @@ import ctypes
 import os
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -44,20 +44,27 @@ class Commit:
 
 
 class Monitor:
-    """Listens, in the network namespace in which it was opened, for changes of one table.
+    """Listens, in the network namespace in which it was opened, for changes of one name of a table.
 
     Use :meth:`fileno` with an event loop and :meth:`read` when it is readable.
 
     Args:
-        table: the table's name, in family inet.
+        table: the table's name.
         own_ports: ``port`` of every socket whose commits are ours.
+        families: of the tables of that name.
         receive_bytes: room for notifications that wait to be read.
     """
 
     def __init__(
-        self, table: str, own_ports: Iterable[int] = (), *, receive_bytes: int = _RECEIVE_BYTES
+        self,
+        table: str,
+        own_ports: Iterable[int] = (),
+        *,
+        families: Collection[str] = ("inet",),
+        receive_bytes: int = _RECEIVE_BYTES,
     ) -> None:
         self._table = table
+        self._families = frozenset(families)
         self._pending: list[parse.Change] = []
         self._socket = NetlinkSocket(NETLINK_NETFILTER, receive_bytes=receive_bytes)
         try:
@@ -103,7 +110,7 @@ class Monitor:
             changes, self._pending = tuple(self._pending), []
             return [Commit(parse.generation(message), changes)] if changes else []
         change = parse.change(message)
-        if change is not None and change.table == self._table:
+        if change and change.table == self._table and change.family in self._families:
             self._pending.append(change)
         return []
 

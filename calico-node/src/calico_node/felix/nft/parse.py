@@ -18,7 +18,7 @@ GENERIC_HEADER: Final = 4
 """Size of nfgenmsg, with which every message's payload begins."""
 _SUBSYSTEM: Final = 10 << 8
 _NEWGEN: Final = 15
-_INET: Final = b"\x01"
+_FAMILIES: Final = {1: "inet", 2: "ip", 10: "ip6"}
 _CHANGES: Final = {  # message → nft's word, and the attribute that holds the object's name
     0: ("newtable", 0),
     2: ("deltable", 0),
@@ -50,13 +50,15 @@ class Change:
 
     Args:
         verb: nft's word, for example ``delrule``.
-        table: name of the table, of family inet.
+        table: name of the table.
         name: of the chain, set or map; empty for the table itself.
+        family: nft's word for the table's family.
     """
 
     verb: str
     table: str
     name: str
+    family: str = "inet"
 
 
 def is_new_generation(message: Message) -> bool:
@@ -67,10 +69,12 @@ def is_new_generation(message: Message) -> bool:
 def change(message: Message) -> Change | None:
     """Return what a notification says; None if it is about another family, or of no known kind."""
     verb, name_attribute = _CHANGES.get(message.type - _SUBSYSTEM, ("", 0))
-    if not verb or message.payload[:1] != _INET:
+    family = _FAMILIES.get(message.payload[0]) if message.payload else None
+    if not verb or family is None:
         return None
     found = parse_attrs(message.payload, GENERIC_HEADER)
-    return Change(verb, as_text(found.get(1, b"")), as_text(found.get(name_attribute, b"")))
+    table, name = as_text(found.get(1, b"")), as_text(found.get(name_attribute, b""))
+    return Change(verb, table, name, family)
 
 
 def generation(message: Message) -> Generation:

@@ -16,6 +16,7 @@ import pytest
 from calico_node.felix.dataplane.host import Host
 from calico_node.felix.dataplane.router import RouteSettings
 from calico_node.felix.dataplane.testing import frames, worlds
+from calico_node.felix.firewall.model import FirewallSettings
 from calico_node.felix.program.settings import RuleSettings
 from calico_test.netns import NetNs
 from libcalico.net.addresses import parse_cidr
@@ -102,7 +103,9 @@ class Wires:
             for number, (name, addresses) in enumerate(ends.items(), start=1)
         }
         self._host.run(["ip", "-batch", "-"], stdin="\n".join(self._ways()))
-        self.felix = self._host.call(lambda: Host(RULES, RouteSettings(), status))
+        self.felix = self._host.call(
+            lambda: Host(RULES, RouteSettings(), FirewallSettings(), status)
+        )
         stack.callback(self.felix.close)
         self._is_started = False
 

@@ -47,10 +47,15 @@ def test_a_generation_names_its_maker():
     assert parse.generation(message) == parse.Generation(7, 42, "nft")
 
 
-def test_a_notification_of_another_family_is_none_of_ours():
+def test_a_notification_names_its_family_and_unknown_ones_are_none_of_ours():
     body = text(1, "t") + text(2, "c")
-    messages = [Message(10 << 8 | 8, 0, 0, 0, bytes((f, 0, 0, 0)) + body) for f in (1, 2)]
-    assert list(map(parse.change, messages)) == [parse.Change("delrule", "t", "c"), None]
+    messages = [Message(10 << 8 | 8, 0, 0, 0, bytes((f, 0, 0, 0)) + body) for f in (1, 2, 10, 7)]
+    assert list(map(parse.change, messages)) == [
+        parse.Change("delrule", "t", "c"),
+        parse.Change("delrule", "t", "c", "ip"),
+        parse.Change("delrule", "t", "c", "ip6"),
+        None,
+    ]
 
 
 @pytest.mark.parametrize(
