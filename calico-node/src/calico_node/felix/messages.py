@@ -128,6 +128,50 @@ class EndpointPolicies:
     profiles: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class FloatingAddress:
+    """Traffic to ``external`` reaches the endpoint's address ``internal``; both of one family."""
+
+    external: Cidr
+    internal: Cidr
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an endpoint may receive (ingress) or send (egress); 0 is no limit.
+
+    Attributes:
+        bandwidth: bit/s.
+        burst: bits beyond it in one go; 0 with a bandwidth leaves the choice to the dataplane.
+        peakrate: bit/s at which the burst may pass.
+        minburst: bytes that may pass at once at the peak rate.
+        packet_rate: packets/s.
+        packet_burst: packets beyond it in one go; 0 is the kernel's default.
+        connections: tracked connections at a time.
+    """
+
+    bandwidth: int = 0
+    burst: int = 0
+    peakrate: int = 0
+    minburst: int = 0
+    packet_rate: int = 0
+    packet_burst: int = 0
+    connections: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Quality of service of an endpoint. ``dscp`` marks what leaves the cluster; None leaves it as it is."""
+
+    ingress: Limits = Limits()
+    egress: Limits = Limits()
+    dscp: int | None = None
+
+    def limits(self, direction: Direction) -> Limits:
+        """Return the limits of one direction."""
+        return self.ingress if direction == "ingress" else self.egress
+
+
 @dataclass(frozen=True, slots=True)
 class LocalEndpoint:
     """A workload endpoint of this host. ``addresses`` are host CIDRs of both families."""
@@ -137,6 +181,8 @@ class LocalEndpoint:
     mac: str
     policies: EndpointPolicies
     allowed_sources: tuple[Cidr, ...] = ()
+    floating: tuple[FloatingAddress, ...] = ()
+    quality: Quality = Quality()
 
 
 @dataclass(frozen=True, slots=True)

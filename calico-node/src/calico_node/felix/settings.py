@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from calico_node.felix.config import Config
 from calico_node.felix.dataplane.router import RouteSettings
 from calico_node.felix.firewall.model import FirewallSettings
+from calico_node.felix.nft.keys import Range
 from calico_node.felix.program import logs
 from calico_node.felix.program.settings import MarkMaskError, Marks, RuleSettings
 from libcalico.errors import ConfigError
 from libcalico.net.addresses import Cidr, parse_address
+
+#: Interfaces of OpenStack's machines begin so; then its ways hold.
+_OPENSTACK_PREFIX: Final = "tap"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,12 @@ def rule_settings(config: Config) -> RuleSettings:
         log_limit=logs.limit(config["LogActionRateLimit"], config["LogActionRateLimitBurst"]),
         exclude_hosts_from_nat=config["NatOutgoingExclusions"] == "IPPoolsAndHostIPs",
         nat_outgoing_interface=config["IptablesNATOutgoingInterfaceFilter"],
+        nat_ports=Range(*ports) if (ports := config["NatPortRange"]) else None,
+        nat_outgoing_address=parse_address(address)
+        if (address := config["NatOutgoingAddress"])
+        else None,
+        floating_ips=_has_floating_ips(config),
+        serves_addresses=_OPENSTACK_PREFIX in prefixes,
     )
 
 
@@ -84,6 +94,7 @@ def route_settings(config: Config) -> RouteSettings:
         sources=_sources(config.values),
         ipv6=config["Ipv6Support"],
         ip_forwarding=config["IpForwarding"] == "Enabled",
+        floating_ips=_has_floating_ips(config),
     )
 
 
@@ -98,6 +109,10 @@ def firewall_settings(config: Config) -> FirewallSettings:
 
 def _prefixes(config: Config) -> tuple[str, ...]:
     return tuple(config["InterfacePrefix"].split(","))
+
+
+def _has_floating_ips(config: Config) -> bool:
+    return config["FloatingIPs"] == "Enabled" or _OPENSTACK_PREFIX in _prefixes(config)
 
 
 def _sources(values: Mapping[str, Any]) -> dict[int, Cidr]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from libcalico.errors import ValidationError
+from libcalico.net.dscp import parse_dscp
 from libcalico.resources import fieldchecks as check
 from libcalico.resources.endpoints import (
     EndpointPort,
@@ -29,10 +30,6 @@ _QOS_BOUNDS = {
     "PacketBurst": (1, 10_000),
     "MaxConnections": (1, 0xFFFFFFFF),
 }
-_DSCP_NAMES = frozenset(
-    {"DF", "EF", "VA", "LE", *(f"CS{n}" for n in range(8))}
-    | {f"AF{row}{column}" for row in range(1, 5) for column in range(1, 4)}
-)
 
 
 def check_endpoint(endpoint: WorkloadEndpoint) -> Iterator[str]:
@@ -158,5 +155,9 @@ def check_dscp(path: str, value: int | str | None) -> Iterator[str]:
     """Require a DSCP: 0 to 63 or a name such as EF or AF41."""
     if isinstance(value, int):
         yield from check.whole_number(path, value, 0, 63)
-    elif value is not None and value.upper() not in _DSCP_NAMES:
-        yield f"{path}: {value!r} is no DSCP; use 0 to 63, or a name such as EF, CS1 or AF41"
+    if not isinstance(value, str):
+        return
+    try:
+        parse_dscp(value)
+    except ValidationError as error:
+        yield f"{path}: {error}"

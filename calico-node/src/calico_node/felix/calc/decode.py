@@ -18,14 +18,17 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 
 import msgspec
 
+from calico_node.felix.calc import traffic
 from calico_node.felix.calc.active import Definition, denying
 from calico_node.felix.calc.ipsets import NamedPort, Owner
 from calico_node.felix.calc.policies import UNREADABLE_TIER, PolicyPlace, TierPlace
 from calico_node.felix.calc.rules import compile_rules
+from calico_node.felix.messages import FloatingAddress, Quality
 from libcalico.errors import SelectorSyntaxError, ValidationError
-from libcalico.net.addresses import Cidr, parse_cidr
+from libcalico.net.addresses import Cidr, parse_address, parse_cidr
 from libcalico.net.ports import protocol_number
 from libcalico.resources import codec, rewrite
+from libcalico.resources.endpoints import IPNAT, QoSControls
 from libcalico.resources.model import ResourceId
 from libcalico.resources.names import DEFAULT_TIER, NAMESPACE_LABEL
 from libcalico.resources.networksets import GlobalNetworkSet, NetworkSet
@@ -34,6 +37,7 @@ from libcalico.resources.profiles import Profile
 from libcalico.selector import parse
 
 _T = TypeVar("_T")
+_UNLIMITED: Final = Quality()
 _BOTH: Final[frozenset[PolicyType]] = frozenset({"Ingress", "Egress"})
 #: What msgspec raises for bytes that are no such JSON.
 _NO_JSON: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
@@ -58,6 +62,8 @@ class Endpoint(NamedTuple):
     profiles: tuple[str, ...]
     owner: Owner
     allowed_sources: tuple[Cidr, ...]
+    floating: tuple[FloatingAddress, ...] = ()
+    quality: Quality = Quality()
 
 
 class LabelledOwner(NamedTuple):
@@ -100,6 +106,8 @@ class _EndpointSpec(msgspec.Struct, rename="camel"):
     profiles: list[str] | None = None
     ports: list[_Port] | None = None
     allow_spoofed_source_prefixes: list[str] | None = None
+    ip_nats: list[IPNAT] | None = msgspec.field(default=None, name="ipNATs")
+    qos_controls: QoSControls | None = None
 
 
 class _Endpoint(msgspec.Struct):
@@ -132,6 +140,8 @@ def endpoint(value: bytes) -> Reading[Endpoint | None]:
         sources = tuple(
             parse_cidr(text, strict=False) for text in spec.allow_spoofed_source_prefixes or ()
         )
+        floating = tuple(_floating(nat, addresses) for nat in spec.ip_nats or ())
+        quality = _UNLIMITED if spec.qos_controls is None else traffic.quality(spec.qos_controls)
     except (*_NO_JSON, ValidationError) as error:
         return Reading(None, f"{error}; it is treated as absent")
     return Reading(
@@ -143,6 +153,8 @@ def endpoint(value: bytes) -> Reading[Endpoint | None]:
             tuple(spec.profiles or ()),
             Owner(addresses, ports),
             sources,
+            floating,
+            quality,
         )
     )
 
@@ -152,6 +164,15 @@ def _address(text: str) -> Cidr:
     if not cidr.is_address:
         raise ValidationError(f"spec.ipNetworks: {text!r} is more than one address")
     return cidr
+
+
+def _floating(nat: IPNAT, addresses: tuple[Cidr, ...]) -> FloatingAddress:
+    external, internal = parse_address(nat.external_ip), parse_address(nat.internal_ip)
+    if external.version != internal.version:
+        raise ValidationError(f"spec.ipNATs: {external} and {internal} are of two families")
+    if internal not in addresses:
+        raise ValidationError(f"spec.ipNATs: {internal} is not in spec.ipNetworks")
+    return FloatingAddress(external, internal)
 
 
 def _named_port(port: _Port) -> NamedPort:

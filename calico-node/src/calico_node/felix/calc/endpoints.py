@@ -76,6 +76,8 @@ class LocalEndpoints:
             endpoint.mac,
             self._resolver.policies_of(endpoint_id),
             endpoint.allowed_sources,
+            endpoint.floating,
+            endpoint.quality,
         )
 
 

@@ -32,6 +32,7 @@ class RouteSettings:
         protocol: protocol number of routes to workloads.
         priorities: metric of routes to workloads, by IP version.
         sources: preferred source address of routes to workloads, by IP version.
+        floating_ips: whether there are routes to floating addresses, too.
     """
 
     interface_prefixes: tuple[str, ...] = ("cali",)
@@ -42,6 +43,7 @@ class RouteSettings:
     sources: Mapping[int, Cidr] = field(default_factory=dict)
     ipv6: bool = True
     ip_forwarding: bool = True
+    floating_ips: bool = False
 
 
 class Router:
@@ -49,7 +51,7 @@ class Router:
 
     def __init__(self, settings: RouteSettings) -> None:
         self._settings = settings
-        self._wanted = Wanted()
+        self._wanted = Wanted(has_floating=settings.floating_ips)
         self._links: dict[str, Link] = {}
         self._names: dict[int, str] = {}
         self._installed: dict[Cidr, Installed] = {}
@@ -111,6 +113,7 @@ class Router:
             self._remove(list(self._installed))
         finally:
             self._settings = settings
+            self._wanted.enable_floating(is_enabled=settings.floating_ips)
             self._configured.clear()
             self._unconfigured.clear()
             self._is_started = False

@@ -401,11 +401,13 @@ def _nat(nat: Nat) -> bytes:
     family = NfProto.IPV4 if len(nat.address) == 4 else NfProto.IPV6
     loads = _immediate(_FIRST_REGISTER, nat.address)
     where = be32(1, int(nat.kind == "dnat")) + be32(2, int(family)) + be32(3, _FIRST_REGISTER)
+    flags = _NAT_FULLY_RANDOM if nat.fully_random else 0
     if nat.ports is not None:
+        flags |= _NAT_MAP_PORTS
         port_loads, registers = _load_ports(nat.ports, _FIRST_REGISTER + len(nat.address) // 4)
         loads += port_loads
         where += b"".join(be32(5 + i, register) for i, register in enumerate(registers))
-        where += be32(7, _NAT_MAP_PORTS)
+    where += be32(7, flags) if flags else b""
     return loads + _expression("nat", where)
 
 

@@ -304,11 +304,15 @@ class Masquerade:
 
 @dataclass(frozen=True, slots=True)
 class Nat:
-    """Source or destination NAT to one address, and ``ports``, which need a protocol match before them."""
+    """Source or destination NAT to one address, and ``ports``, which need a protocol match before them.
+
+    ``fully_random`` chooses source ports at random, of source NAT only.
+    """
 
     kind: Literal["snat", "dnat"]
     address: bytes
     ports: int | Range | None = None
+    fully_random: bool = False
 
 
 @dataclass(frozen=True, slots=True)

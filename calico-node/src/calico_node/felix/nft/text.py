@@ -195,10 +195,11 @@ def _action(statement: Reject | SetMark | SetDscp | Masquerade | Nat) -> str:
 
 def _nat(nat: Nat) -> str:
     address = str(ipaddress.ip_address(nat.address))
-    if nat.ports is None:
-        return f"{nat.kind} {_family(nat)} to {address}"
-    bracketed = f"[{address}]" if ":" in address else address
-    return f"{nat.kind} {_family(nat)} to {bracketed}:{_ports(nat.ports)}"
+    if nat.ports is not None:
+        bracketed = f"[{address}]" if ":" in address else address
+        address = f"{bracketed}:{_ports(nat.ports)}"
+    random = " fully-random" if nat.fully_random else ""
+    return f"{nat.kind} {_family(nat)} to {address}{random}"
 
 
 def _family(nat: Nat) -> str:

@@ -20,6 +20,12 @@ TO_WORKLOADS: Final = "cali-to-wl-dispatch"
 WORKLOAD_TO_HOST: Final = "cali-wl-to-host"
 ANTI_SPOOFING: Final = "cali-rpf"
 NAT_OUTGOING: Final = "cali-nat-outgoing"
+FLOATING_DNAT: Final = "cali-fip-dnat"
+FLOATING_SNAT: Final = "cali-fip-snat"
+RATE_FROM_MAP: Final = "cali-rate-from-wl"
+RATE_TO_MAP: Final = "cali-rate-to-wl"
+TOO_MANY: Final = "cali-too-many-connections"
+DSCP_MAP: Final = "cali-dscp"
 SOURCES: Final = {4: "cali40-sources", 6: "cali60-sources"}
 MASQUERADE_POOLS: Final = {4: "cali40-masq-ipam-pools", 6: "cali60-masq-ipam-pools"}
 ALL_POOLS: Final = {4: "cali40-network-ip-pools", 6: "cali60-network-ip-pools"}
@@ -51,6 +57,26 @@ def profile_chain(profile: str, direction: Direction) -> str:
 def class_chain(class_id: str, direction: Direction) -> str:
     """Return the chain that all endpoints of a class share; ingress is traffic *to* them."""
     return f"cali-{'tw' if direction == 'ingress' else 'fw'}-{class_id}"
+
+
+def rate_chain(interface: str, direction: Direction) -> str:
+    """Return the chain that limits how fast packets go to (ingress) or come from an endpoint."""
+    return f"cali-{'rtw' if direction == 'ingress' else 'rfw'}-{interface}"
+
+
+def limited_chain(interface: str, direction: Direction) -> str:
+    """Return the chain of an endpoint whose connections are counted after its policy."""
+    return f"cali-{'ltw' if direction == 'ingress' else 'lfw'}-{interface}"
+
+
+def connections_chain(interface: str, direction: Direction) -> str:
+    """Return the chain that counts the connections to or from an endpoint."""
+    return f"cali-{'ctw' if direction == 'ingress' else 'cfw'}-{interface}"
+
+
+def dscp_chain(dscp: int) -> str:
+    """Return the chain that marks packets with a code point."""
+    return f"cali-dscp-{dscp}"
 
 
 def set_name(set_id: SetId, version: int, *, nets: bool = False) -> str:

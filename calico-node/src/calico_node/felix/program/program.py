@@ -26,7 +26,7 @@ from calico_node.felix.messages import (
 from calico_node.felix.nft.keys import KeyType, pack
 from calico_node.felix.nft.model import Chain, Rule, Table, goto
 from calico_node.felix.nft.plan import Delta
-from calico_node.felix.program import classes, logs, names, rules, static
+from calico_node.felix.program import classes, logs, names, nat, quality, rules, static
 from calico_node.felix.program.pending import Pending
 from calico_node.felix.program.sets import IpSets, prefix_of, write_intervals
 from calico_node.felix.program.settings import RuleSettings
@@ -58,9 +58,11 @@ class Program:
         self._members: Counter[str] = Counter()
         self._pools: dict[str, Pool] = {}
         self._hosts: dict[str, tuple[Cidr, ...]] = {}
+        self._floating = nat.FloatingAddresses(self._pending)
+        self._quality = quality.QualityOfService(self._pending)
         for kept in static.sets():
             self._pending.put_set(kept)
-        for kept_map in static.maps():
+        for kept_map in (*static.maps(), *quality.maps()):
             self._pending.put_map(kept_map)
         self._write_static()
 
@@ -199,6 +201,8 @@ class Program:
             self._pending.remove(names.SOURCES[version], _sources(old, version))
             self._pending.add(names.SOURCES[version], _sources(new, version))
         self._allow_spoofing(interface, new.allowed_sources if new is not None else ())
+        self._floating.put(interface, new.floating if new is not None else ())
+        self._quality.put(interface, new)
         if new is None:
             del self._programmed[interface]
         else:
@@ -226,8 +230,11 @@ class Program:
             if endpoint is not None:
                 class_id = classes.class_id(endpoint.policies)
                 chosen: Direction = "egress" if direction == "egress" else "ingress"
-                verdict = goto(names.class_chain(class_id, chosen))
+                class_chain = names.class_chain(class_id, chosen)
+                verdict = goto(self._quality.entry(interface, chosen, class_chain))
             self._pending.put_verdict(map_name, key, verdict)
+        if endpoint is None:
+            self._quality.leave(interface)
 
     def _join_class(self, policies: EndpointPolicies) -> None:
         class_id = classes.class_id(policies)
@@ -269,11 +276,13 @@ class Program:
     def _write_static(self) -> None:
         for chain in static.chains(self._settings):
             self._pending.put_chain(chain)
+        self._floating.enable(is_enabled=self._settings.floating_ips)
         self._write_anti_spoofing()
 
     def _write_anti_spoofing(self) -> None:
         allowed = self._spoofers if self._settings.allow_spoofing else {}
-        self._pending.put_chain(static.anti_spoofing(allowed))
+        serves = self._settings.serves_addresses
+        self._pending.put_chain(static.anti_spoofing(allowed, serves_addresses=serves))
 
     def _apply_pools(self, pools: Mapping[str, Pool | None]) -> None:
         _update(self._pools, pools)

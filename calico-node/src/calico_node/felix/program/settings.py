@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from calico_node.felix.nft.keys import Range
 from calico_node.felix.nft.model import Limit
+from libcalico.net.addresses import Cidr
 
 
 class MarkMaskError(ValueError):
@@ -49,6 +51,10 @@ class RuleSettings:
         log_prefix: template of the lines that Log rules write; :mod:`.logs` knows what it may hold.
         log_limit: how often each of those rules may write one.
         exclude_hosts_from_nat: whether traffic to hosts of the cluster keeps its source address.
+        nat_ports: source ports of translated TCP and UDP traffic; None leaves them to the kernel.
+        nat_outgoing_address: source of translated traffic of its family; None: the interface's address.
+        floating_ips: whether endpoints have the floating addresses that they ask for.
+        serves_addresses: whether workloads get their addresses and names from this host, by DHCP and DNS.
     """
 
     interface_prefixes: tuple[str, ...] = ("cali",)
@@ -65,6 +71,10 @@ class RuleSettings:
     log_limit: Limit | None = None
     exclude_hosts_from_nat: bool = False
     nat_outgoing_interface: str = ""
+    nat_ports: Range | None = None
+    nat_outgoing_address: Cidr | None = None
+    floating_ips: bool = False
+    serves_addresses: bool = False
 
     @property
     def marks(self) -> Marks:

@@ -26,11 +26,9 @@ from calico_node.felix.nft.model import (
     Chain,
     CtState,
     Field,
-    Masquerade,
     Match,
     Named,
     NamePrefix,
-    NfProto,
     OneOf,
     Rule,
     Set,
@@ -41,7 +39,7 @@ from calico_node.felix.nft.model import (
     jump,
     one_of,
 )
-from calico_node.felix.program import names
+from calico_node.felix.program import hostservices, names, nat
 from calico_node.felix.program.sets import prefix_of
 from calico_node.felix.program.settings import RuleSettings
 from libcalico.net.addresses import Cidr
@@ -71,7 +69,7 @@ def chains(settings: RuleSettings) -> list[Chain]:
         _chain(names.FROM_WORKLOADS, _dispatch(Field.IIFNAME, names.FROM_WORKLOADS_MAP)),
         _chain(names.TO_WORKLOADS, _dispatch(Field.OIFNAME, names.TO_WORKLOADS_MAP)),
         _chain(names.WORKLOAD_TO_HOST, _workload_to_host(settings)),
-        _chain(names.NAT_OUTGOING, _nat_outgoing(settings)),
+        _chain(names.NAT_OUTGOING, nat.outgoing(settings)),
     ]
 
 
@@ -115,19 +113,23 @@ def _prerouting(settings: RuleSettings) -> list[Rule]:
     ]
 
 
-def anti_spoofing(allowed: Mapping[str, tuple[Cidr, ...]]) -> Chain:
+def anti_spoofing(
+    allowed: Mapping[str, tuple[Cidr, ...]], *, serves_addresses: bool = False
+) -> Chain:
     """Return the chain that drops what a workload sends from addresses that are not its own.
 
     Neighbour discovery also comes from link-local ones.
 
     Args:
         allowed: interface → further prefixes that its workload may send from.
+        serves_addresses: whether workloads without an address may ask for one.
     """
     icmpv6 = Match(Field.L4PROTO, _ICMPV6)
     rules = [
         Rule((Match((Field.IIFNAME, Field.IP_SADDR), Named(names.SOURCES[4])), RETURN)),
         Rule((Match((Field.IIFNAME, Field.IP6_SADDR), Named(names.SOURCES[6])), RETURN)),
         Rule((icmpv6, Match(Field.IP6_SADDR, OneOf((_LINK_LOCAL, _UNSPECIFIED))), RETURN)),
+        *(hostservices.asking_for_an_address() if serves_addresses else ()),
         *(rule for interface in sorted(allowed) for rule in _also(interface, allowed[interface])),
         Rule((DROP,), comment="source address is not the workload's"),
     ]
@@ -180,27 +182,9 @@ def _workload_to_host(settings: RuleSettings) -> list[Rule]:
     ]
     if settings.drop_invalid:
         rules.append(Rule(_invalid()))
+    if settings.serves_addresses:
+        rules += hostservices.allowed()
     rules.append(Rule((jump(names.FROM_WORKLOADS),)))
     verdict = {"Drop": DROP, "Return": RETURN, "Accept": ACCEPT}[settings.endpoint_to_host]
     rules.append(Rule((verdict,), comment="endpoint to host action"))
     return rules
-
-
-def _nat_outgoing(settings: RuleSettings) -> list[Rule]:
-    return [_masquerade(version, settings) for version in (4, 6)]
-
-
-def _masquerade(version: int, settings: RuleSettings) -> Rule:
-    source = {4: Field.IP_SADDR, 6: Field.IP6_SADDR}[version]
-    destination = {4: Field.IP_DADDR, 6: Field.IP6_DADDR}[version]
-    nfproto = {4: NfProto.IPV4, 6: NfProto.IPV6}[version]
-    conditions: list[Statement] = [
-        Match(Field.NFPROTO, nfproto),
-        Match(source, Named(names.MASQUERADE_POOLS[version])),
-        Match(destination, Named(names.ALL_POOLS[version]), negate=True),
-    ]
-    if settings.exclude_hosts_from_nat:
-        conditions.append(Match(destination, Named(names.ALL_HOSTS[version]), negate=True))
-    if settings.nat_outgoing_interface:
-        conditions.append(Match(Field.OIFNAME, settings.nat_outgoing_interface))
-    return Rule((*conditions, Masquerade(fully_random=True)), comment="NAT outgoing")

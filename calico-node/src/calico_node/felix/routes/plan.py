@@ -47,10 +47,11 @@ class Wanted:
     """Destination → target, kept under change, so that a change costs its own size.
 
     Of two endpoints with one address the one with the lowest identity has it. A block of one
-    single address needs no route to nowhere.
+    single address needs no route to nowhere. Floating addresses count while they are enabled.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_floating: bool = False) -> None:
+        self._has_floating = has_floating
         self.targets: dict[Cidr, Target] = {}
         self._endpoints: dict[EndpointId, LocalEndpoint] = {}
         self._claims: dict[Cidr, set[EndpointId]] = {}
@@ -71,6 +72,17 @@ class Wanted:
             self._decide(destination)
         return touched
 
+    def enable_floating(self, *, is_enabled: bool) -> None:
+        """Endpoints have the floating addresses that they ask for, or have not."""
+        if is_enabled == self._has_floating:
+            return
+        endpoints = dict(self._endpoints)
+        touched = {d for i in endpoints for d in self._claim(i, None)}
+        self._has_floating = is_enabled
+        touched |= {d for i, endpoint in endpoints.items() for d in self._claim(i, endpoint)}
+        for destination in touched:
+            self._decide(destination)
+
     def through(self, interface: str) -> set[Cidr]:
         """Return the destinations that lead to an interface."""
         return {d for d, target in self.targets.items() if target.interface == interface}
@@ -81,15 +93,20 @@ class Wanted:
 
     def _claim(self, endpoint_id: EndpointId, endpoint: LocalEndpoint | None) -> set[Cidr]:
         old = self._endpoints.pop(endpoint_id, None)
-        touched = set(old.addresses) if old is not None else set()
+        touched = set(self._addresses(old)) if old is not None else set()
         for address in touched:
             self._claims[address].discard(endpoint_id)
         if endpoint is not None:
             self._endpoints[endpoint_id] = endpoint
-            for address in endpoint.addresses:
+            for address in self._addresses(endpoint):
                 self._claims.setdefault(address, set()).add(endpoint_id)
                 touched.add(address)
         return touched
+
+    def _addresses(self, endpoint: LocalEndpoint) -> tuple[Cidr, ...]:
+        if not self._has_floating:
+            return endpoint.addresses
+        return (*endpoint.addresses, *(floating.external for floating in endpoint.floating))
 
     def _decide(self, destination: Cidr) -> None:
         claims = self._claims.get(destination)

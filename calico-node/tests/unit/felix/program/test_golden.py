@@ -1,4 +1,4 @@
-"""The whole table for a small, complete case, as an operator would see it.
+"""The whole table for small, complete cases, as an operator would see it.
 
 Set ``CALICO_REWRITE_GOLDEN=1`` to write the file anew; commit the difference only if you can say why.
 """
@@ -8,28 +8,34 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from calico_node.felix.messages import (
     ActivePolicy,
     Changes,
     CompiledRule,
     EndpointId,
     EndpointPolicies,
+    FloatingAddress,
+    Limits,
     LocalEndpoint,
     PolicyId,
     Pool,
     PortMember,
+    Quality,
     RuleSide,
     SetChange,
     SetId,
     TierPolicies,
 )
 from calico_node.felix.nft import text
+from calico_node.felix.nft.keys import Range
 from calico_node.felix.program.program import Program
 from calico_node.felix.program.settings import RuleSettings
 from libcalico.net.addresses import parse_cidr
 from libcalico.net.ports import PortRange
 
-GOLDEN = Path(__file__).parent / "golden" / "table.nft"
+GOLDEN = Path(__file__).parent / "golden"
 CLIENTS, HTTP, BLOCKED = SetId("s:clients"), SetId("n:http"), SetId("s:blocked")
 WEB = PolicyId("NetworkPolicy", "shop", "web")
 AUDIT = PolicyId("GlobalNetworkPolicy", "", "audit")
@@ -123,9 +129,41 @@ def table_text() -> str:
     return text.render(program.table())
 
 
-def test_the_table_reads_as_agreed():
-    actual = table_text()
+def traffic_text() -> str:
+    """Everything beside policy that endpoints and the configuration may ask for."""
+    own, own6 = net("10.65.0.2"), net("fd65::2")
+    settings = RuleSettings(
+        exclude_hosts_from_nat=True,
+        nat_ports=Range(20000, 29999),
+        nat_outgoing_address=net("192.0.2.9"),
+        floating_ips=True,
+        allow_spoofing=True,
+        serves_addresses=True,
+    )
+    endpoint = LocalEndpoint(
+        "cali123",
+        (own, own6),
+        "",
+        EndpointPolicies((), ()),
+        allowed_sources=(net("198.51.100.0/24"), net("2001:db8::/64")),
+        floating=(
+            FloatingAddress(net("203.0.113.7"), own),
+            FloatingAddress(net("2001:db8::7"), own6),
+        ),
+        quality=Quality(
+            Limits(packet_rate=1000, connections=100),
+            Limits(packet_rate=500, packet_burst=50, connections=20),
+            dscp=46,
+        ),
+    )
+    program = Program(settings)
+    program.apply(Changes(endpoints={EndpointId("shop", "web-1"): endpoint}))
+    return text.render(program.table())
+
+
+@pytest.mark.parametrize(("name", "make"), [("table", table_text), ("traffic", traffic_text)])
+def test_the_table_reads_as_agreed(name, make):
+    actual, golden = make(), GOLDEN / f"{name}.nft"
     if os.environ.get("CALICO_REWRITE_GOLDEN"):
-        GOLDEN.parent.mkdir(exist_ok=True)
-        GOLDEN.write_text(actual)
-    assert actual == GOLDEN.read_text()
+        golden.write_text(actual)
+    assert actual == golden.read_text()

@@ -13,15 +13,19 @@ from calico_node.felix.messages import (
     CompiledRule,
     EndpointId,
     EndpointPolicies,
+    FloatingAddress,
+    Limits,
     LocalEndpoint,
     Member,
     PolicyId,
     Pool,
+    Quality,
     RuleSide,
     SetChange,
     SetId,
     TierPolicies,
 )
+from calico_node.felix.nft.keys import Range
 from calico_node.felix.nft.model import Chain, Named, Set, Table, VerdictMap, goto
 from calico_node.felix.nft.plan import Delta, references
 from calico_node.felix.program import names
@@ -48,6 +52,7 @@ POLICIES = [PolicyId("GlobalNetworkPolicy", "", n) for n in ("a", "b")] + [
 ]
 PROFILES = ["open", "closed"]
 INTERFACES = ["cali1", "cali2"]
+EVERYTHING_ON = RuleSettings(floating_ips=True)
 
 
 @dataclass(frozen=True)
@@ -92,12 +97,28 @@ endpoint_policies = st.builds(
     tiers=st.lists(tiers, max_size=2).map(tuple),
     profiles=st.lists(st.sampled_from(PROFILES), max_size=2, unique=True).map(tuple),
 )
+floating = st.builds(
+    FloatingAddress,
+    external=st.sampled_from([parse_cidr("192.0.2.1"), parse_cidr("192.0.2.2")]),
+    internal=st.sampled_from(MEMBERS[:2]),
+)
+limits = st.builds(
+    Limits,
+    packet_rate=st.sampled_from([0, 0, 100, 200]),
+    packet_burst=st.sampled_from([0, 7]),
+    connections=st.sampled_from([0, 0, 5, 6]),
+)
+qualities = st.just(Quality()) | st.builds(
+    Quality, ingress=limits, egress=limits, dscp=st.sampled_from([None, 10, 46])
+)
 endpoints = st.builds(
     LocalEndpoint,
     interface=st.sampled_from(INTERFACES),
     addresses=st.lists(st.sampled_from(MEMBERS[:3]), max_size=2, unique=True).map(tuple),
     mac=st.just("ee:ee:ee:ee:ee:ee"),
     policies=endpoint_policies,
+    floating=st.lists(floating, max_size=2, unique=True).map(tuple),
+    quality=qualities,
 )
 pools = st.builds(Pool, cidr=st.sampled_from(MEMBERS[3:6]), nat_outgoing=st.booleans())
 
@@ -216,14 +237,14 @@ def consistent(table: Table) -> Table:
 @settings(max_examples=150, deadline=None)
 @given(st.lists(states(), min_size=1, max_size=4))
 def test_the_table_depends_on_the_last_state_only(path):
-    program, previous = Program(RuleSettings()), State()
+    program, previous = Program(EVERYTHING_ON), State()
     table = program.table()
     program.apply(Changes())
     for state in path:
         table = applied(table, program.apply(changes(previous, state)))
         assert table == program.table()
         previous = state
-    fresh = Program(RuleSettings())
+    fresh = Program(EVERYTHING_ON)
     fresh.apply(changes(State(), path[-1]))
     assert program.table() == fresh.table()
 
@@ -231,7 +252,15 @@ def test_the_table_depends_on_the_last_state_only(path):
 @settings(max_examples=50, deadline=None)
 @given(states())
 def test_a_new_configuration_gives_the_same_table_as_starting_with_it(state):
-    other = RuleSettings(endpoint_to_host="Accept", deny="Reject", mark_mask=0xFF00)
+    other = RuleSettings(
+        endpoint_to_host="Accept",
+        deny="Reject",
+        mark_mask=0xFF00,
+        floating_ips=True,
+        serves_addresses=True,
+        nat_ports=Range(20000, 29999),
+        nat_outgoing_address=parse_cidr("192.0.2.9"),
+    )
     program, fresh = Program(RuleSettings()), Program(other)
     program.apply(changes(State(), state))
     table = program.table()

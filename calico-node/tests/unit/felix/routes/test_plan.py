@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calico_node.felix.messages import EndpointId, EndpointPolicies, LocalEndpoint
+from calico_node.felix.messages import EndpointId, EndpointPolicies, FloatingAddress, LocalEndpoint
 from calico_node.felix.routes.plan import Installed, Link, Target, Wanted, plan
 from libcalico.net.addresses import parse_cidr
 
@@ -42,12 +42,14 @@ def endpoint(interface: str, *addresses: str) -> LocalEndpoint:
     return LocalEndpoint(interface, tuple(map(parse_cidr, addresses)), "", EndpointPolicies((), ()))
 
 
-def targets_of(endpoints, blocks):
+def targets_of(endpoints, blocks, *, has_floating):
     """What the targets must be, without any history."""
     expected = {block: Target() for block in blocks if not block.is_address}
     for endpoint_id in sorted(endpoints, reverse=True):
         one = endpoints[endpoint_id]
         expected |= {address: Target(one.interface) for address in one.addresses}
+        if has_floating:
+            expected |= {f.external: Target(one.interface) for f in one.floating}
     return expected
 
 
@@ -58,11 +60,16 @@ endpoints_ = st.builds(
     addresses=st.lists(st.sampled_from(ADDRESSES[:3]), max_size=2, unique=True).map(tuple),
     mac=st.just(""),
     policies=st.just(EndpointPolicies((), ())),
+    floating=st.lists(
+        st.builds(FloatingAddress, st.sampled_from(ADDRESSES[:2]), st.just(ADDRESSES[0])),
+        max_size=2,
+    ).map(tuple),
 )
 histories = st.lists(
     st.tuples(
         st.dictionaries(endpoint_ids, endpoints_ | st.none(), max_size=2),
         st.dictionaries(st.sampled_from(ADDRESSES), st.sampled_from([True, None]), max_size=2),
+        st.booleans(),
     ),
     max_size=6,
 )
@@ -71,12 +78,13 @@ histories = st.lists(
 @given(histories)
 def test_targets_depend_on_the_last_state_only(history):
     wanted, endpoints, blocks = Wanted(), {}, {}
-    for changed, changed_blocks in history:
+    for changed, changed_blocks, has_floating in history:
+        wanted.enable_floating(is_enabled=has_floating)
         before = dict(wanted.targets)
         touched = wanted.change(changed, changed_blocks)
         endpoints = {k: v for k, v in (endpoints | changed).items() if v is not None}
         blocks = {k: v for k, v in (blocks | changed_blocks).items() if v}
-        assert wanted.targets == targets_of(endpoints, blocks)
+        assert wanted.targets == targets_of(endpoints, blocks, has_floating=has_floating)
         differing = before.items() ^ wanted.targets.items()
         assert {destination for destination, _ in differing} <= touched
 

@@ -104,6 +104,7 @@ INTERFACES: Final = (
     _form(
         "iifname @interfaces goto other", Match(Field.IIFNAME, Named("interfaces")), goto("other")
     ),
+    _form("ip saddr vmap @addresses", VerdictLookup(Field.IP_SADDR, "addresses")),
     _form("iifname vmap @dispatch", VerdictLookup(Field.IIFNAME, "dispatch")),
     _form("oifname vmap @dispatch", VerdictLookup(Field.OIFNAME, "dispatch")),
     _form(
@@ -274,6 +275,7 @@ ACTIONS: Final = (
     _form("limit rate 10/second burst 7 packets", Limit(10, burst=7)),
     _form("limit rate over 10/minute burst 5 packets drop", Limit(10, "minute", over=True), DROP),
     _form("ct count over 5 reject with tcp reset", ConnLimit(5), Reject(RejectWith.TCP_RESET)),
+    _form("ct count over 5 goto other", ConnLimit(5), goto("other")),
     _form("ct count 5 accept", ConnLimit(5, over=False), ACCEPT),
     _form('log prefix "calico-drop: "', Log("calico-drop: ")),
     _form('log prefix "DPI0|default.deny" group 1', Log("DPI0|default.deny", 1)),
@@ -299,6 +301,17 @@ ACTIONS: Final = (
         "meta l4proto tcp snat ip to 10.1.2.3:1000-2000",
         _TCP,
         Nat("snat", address("10.1.2.3"), Range(1000, 2000)),
+        hook=NAT_OUT,
+    ),
+    _form(
+        "snat ip to 10.1.2.3 fully-random",
+        Nat("snat", address("10.1.2.3"), fully_random=True),
+        hook=NAT_OUT,
+    ),
+    _form(
+        "meta l4proto udp snat ip6 to [fd00::1]:1000-2000 fully-random",
+        _UDP,
+        Nat("snat", address("fd00::1"), Range(1000, 2000), fully_random=True),
         hook=NAT_OUT,
     ),
     _form("snat ip6 to fd00::1", Nat("snat", address("fd00::1")), hook=NAT_OUT),
@@ -372,6 +385,7 @@ MAPS: Final = (
         {KeyType.IFNAME.pack("cali1"): jump("other"), KeyType.IFNAME.pack("cali2"): goto("other")},
         size=100,
     ),
+    VerdictMap("addresses", (KeyType.IPV4_ADDR,), {address("10.1.2.3"): jump("other")}),
     VerdictMap(
         "pairs",
         (KeyType.IFNAME, KeyType.IPV4_ADDR),
