@@ -20,6 +20,7 @@ from calico_node.felix import dump, metrics
 from calico_node.felix.calc.graph import Calculation, prefixes
 from calico_node.felix.config import Config, Source
 from calico_node.felix.dataplane.host import Host
+from calico_node.felix.dataplane.states import State, Subject
 from calico_node.felix.dump import Section
 from calico_node.felix.messages import Changes, Problem
 from calico_node.felix.settings import host_settings
@@ -51,6 +52,8 @@ class Felix:
 
     def __init__(self, hostname: str, own: Sequence[Source], health: Aggregator) -> None:
         self._reconfigured = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._announced = 0
         self._hostname = hostname
         self._own = own
         self._health = health
@@ -81,6 +84,21 @@ class Felix:
     def reconfigured(self) -> asyncio.Event:
         """Set when the configuration in force changes next."""
         return self._reconfigured
+
+    @property
+    def states(self) -> Mapping[Subject, State] | None:
+        """The state of each endpoint of this host; None before policy is in force."""
+        return self._host.states.all if self._host is not None else None
+
+    @property
+    def changed(self) -> asyncio.Event:
+        """Set when a state of an endpoint, or the configuration in force, changes next."""
+        return self._changed
+
+    @property
+    def is_live(self) -> bool:
+        """Whether nothing hangs."""
+        return self._health.summary().live
 
     def close(self) -> None:
         """Close what is open. What was programmed stays in force."""
@@ -202,6 +220,7 @@ class Felix:
         self._is_configured = True
         self._reconfigured.set()
         self._reconfigured = asyncio.Event()
+        self._announce()
         logging.getLogger().setLevel(logs.parse_level(config["LogSeverityScreen"]))
         if self._host is not None:
             self._guard(self._host.reconfigure, *settings)
@@ -234,6 +253,13 @@ class Felix:
         except NetlinkError as error:
             metrics.FAILURES.inc()
             repeated.log(logging.ERROR, "", "kernel refused, trying again error=%s", error)
+        if self._host is not None and self._host.states.revision != self._announced:
+            self._announced = self._host.states.revision
+            self._announce()
+
+    def _announce(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     def _report_dataplane(self) -> None:
         host = self._host

@@ -17,6 +17,7 @@ from calico_node.felix import dump, local, metrics
 from calico_node.felix.agent import Felix
 from calico_node.felix.calc.graph import prefixes
 from calico_node.felix.config import Config, Source
+from calico_node.felix.reporting.apply import report_endpoints, report_life
 from calico_node.felix.settings import Listener, health_listener, metrics_listener
 from calico_node.health import apply as health_http
 from calico_node.health.apply import Answer
@@ -46,6 +47,8 @@ async def run(felix: Felix, backend: AsyncBackend, health: Aggregator) -> None:
             for group in prefixes(felix.hostname):
                 tasks.create_task(_follow(felix, backend, group))
             tasks.create_task(_tend(felix))
+            tasks.create_task(report_life(felix, backend))
+            tasks.create_task(report_endpoints(felix, backend))
     except BaseExceptionGroup as group:
         expected, bugs = group.split(CalicoError)
         if expected is None or bugs is not None:

@@ -10,12 +10,15 @@ from pathlib import Path
 from calico_node.felix import dump, metrics
 from calico_node.felix.dataplane.enforcer import Enforcer
 from calico_node.felix.dataplane.router import Router, RouteSettings
+from calico_node.felix.dataplane.states import State, States
 from calico_node.felix.dataplane.status import StatusFiles
 from calico_node.felix.dump import Section
 from calico_node.felix.firewall.apply import HostFirewall
 from calico_node.felix.firewall.model import FirewallSettings
 from calico_node.felix.messages import Changes, EndpointId, LocalEndpoint
 from calico_node.felix.nft import text
+from calico_node.felix.program.classes import subjects
+from calico_node.felix.program.program import Subject
 from calico_node.felix.program.settings import RuleSettings
 
 
@@ -41,6 +44,8 @@ class Host:
         self._endpoints: dict[EndpointId, LocalEndpoint] = {}
         self._by_interface: dict[str, set[EndpointId]] = {}
         self._told: dict[EndpointId, bool] = {}
+        self.states = States()
+        self._refused: set[Subject] = set()
         self._policies: set[object] = set()
 
     def close(self) -> None:
@@ -150,15 +155,29 @@ class Host:
         metrics.ACTIVE_POLICIES.set(len(self._policies))
 
     def _report(self, among: Iterable[EndpointId]) -> None:
-        """Bring the status files of some endpoints up to date."""
+        """Bring the states and status files of some endpoints up to date."""
+        refused = self.enforcer.refused
+        if refused.keys() != self._refused:
+            self._refused, among = set(refused), list(self._endpoints)
         for endpoint_id in among:
             endpoint = self._endpoints.get(endpoint_id)
-            if endpoint is None:
-                self._told.pop(endpoint_id, None)
-                self._status.report(endpoint_id, None)
-            elif self.enforcer.is_in_sync and self.router.is_ready(endpoint):
-                self._told[endpoint_id] = True
-                self._status.report(endpoint_id, endpoint)
-            elif self._told.get(endpoint_id) is not False:
-                self._told[endpoint_id] = False
-                self._status.report(endpoint_id, None)
+            self.states.put(endpoint_id, None if endpoint is None else self._state(endpoint))
+            self._report_file(endpoint_id, endpoint)
+
+    def _state(self, endpoint: LocalEndpoint) -> State:
+        if not self.enforcer.is_in_sync or self.router.has_failed(endpoint):
+            return "error"
+        if not self._refused.isdisjoint(subjects(endpoint.policies)):
+            return "error"
+        return "up" if self.router.is_ready(endpoint) else "down"
+
+    def _report_file(self, endpoint_id: EndpointId, endpoint: LocalEndpoint | None) -> None:
+        if endpoint is None:
+            self._told.pop(endpoint_id, None)
+            self._status.report(endpoint_id, None)
+        elif self.enforcer.is_in_sync and self.router.is_ready(endpoint):
+            self._told[endpoint_id] = True
+            self._status.report(endpoint_id, endpoint)
+        elif self._told.get(endpoint_id) is not False:
+            self._told[endpoint_id] = False
+            self._status.report(endpoint_id, None)

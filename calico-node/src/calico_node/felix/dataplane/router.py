@@ -160,6 +160,12 @@ class Router:
             for address in endpoint.addresses
         )
 
+    def has_failed(self, endpoint: LocalEndpoint) -> bool:
+        """Return whether the kernel refused a route or a setting of an endpoint's interface."""
+        return endpoint.interface in self._unconfigured or not self._waiting.isdisjoint(
+            endpoint.addresses
+        )
+
     def take_events(self) -> set[str]:
         """Put right what changed; return the workload interfaces whose state changed.
 

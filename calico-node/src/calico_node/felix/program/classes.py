@@ -59,6 +59,13 @@ def policies_of(policies: EndpointPolicies, direction: Direction) -> Iterator[Po
         yield from tier.ingress if direction == "ingress" else tier.egress
 
 
+def subjects(policies: EndpointPolicies) -> Iterator[PolicyId | str]:
+    """Yield the policies, and the names of the profiles, of a class in either direction."""
+    yield from policies_of(policies, "ingress")
+    yield from policies_of(policies, "egress")
+    yield from policies.profiles
+
+
 def _tunnels(settings: RuleSettings) -> list[Rule]:
     """Workloads must not inject packets into the hosts' tunnels."""
     rules = []

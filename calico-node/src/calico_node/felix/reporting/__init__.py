@@ -1,0 +1,1 @@
+"""What Felix writes to the datastore: that it lives, and the state of its endpoints."""
