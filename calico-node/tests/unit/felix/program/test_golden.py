@@ -1,6 +1,6 @@
 """The whole table for small, complete cases, as an operator would see it.
 
-Set ``CALICO_REWRITE_GOLDEN=1`` to write the file anew; commit the difference only if you can say why.
+Set ``CALICO_REWRITE_GOLDEN=1`` to write the files anew; commit the difference only if you can say why.
 """
 
 from __future__ import annotations
@@ -10,160 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from calico_node.felix.messages import (
-    ActivePolicy,
-    Changes,
-    CompiledRule,
-    EndpointId,
-    EndpointPolicies,
-    FloatingAddress,
-    Limits,
-    LocalEndpoint,
-    PolicyId,
-    Pool,
-    PortMember,
-    Quality,
-    RuleSide,
-    SetChange,
-    SetId,
-    TierPolicies,
-)
 from calico_node.felix.nft import text
-from calico_node.felix.nft.keys import Range
-from calico_node.felix.program.program import Program
-from calico_node.felix.program.settings import RuleSettings
-from libcalico.net.addresses import parse_cidr
-from libcalico.net.ports import PortRange
+from calico_node.felix.program.testing.examples import policy_table, traffic_table
 
 GOLDEN = Path(__file__).parent / "golden"
-CLIENTS, HTTP, BLOCKED = SetId("s:clients"), SetId("n:http"), SetId("s:blocked")
-WEB = PolicyId("NetworkPolicy", "shop", "web")
-AUDIT = PolicyId("GlobalNetworkPolicy", "", "audit")
 
 
-def net(text_: str):
-    return parse_cidr(text_)
-
-
-def web() -> ActivePolicy:
-    """Every form of a rule that rendering knows."""
-    clients = RuleSide(sets=(CLIENTS,))
-    return ActivePolicy(
-        "application",
-        (
-            CompiledRule(
-                "Allow",
-                protocol=6,
-                source=clients,
-                destination=RuleSide(
-                    ports=(PortRange(80, 80), PortRange(8080, 8090)), port_sets=(HTTP,)
-                ),
-                comment="the shop's front door",
-            ),
-            CompiledRule(
-                "Allow", protocol=1, icmp=(8, None), source=RuleSide(nets=(net("10.0.0.0/8"),))
-            ),
-            CompiledRule("Deny", protocol=58, not_icmp=(128, 0)),
-            CompiledRule(
-                "Pass", ip_version=6, not_protocol=17, source=RuleSide(not_sets=(BLOCKED,))
-            ),
-            CompiledRule(
-                "Deny",
-                protocol=17,
-                source=RuleSide(
-                    not_nets=(net("10.1.0.0/16"), net("10.2.0.1")), not_ports=(PortRange(53, 53),)
-                ),
-            ),
-            CompiledRule("Deny", source=RuleSide(not_nets=(net("0.0.0.0/0"),))),
-        ),
-        (CompiledRule("Allow"),),
-    )
-
-
-def table_text() -> str:
-    program = Program(RuleSettings())
-    policies = EndpointPolicies(
-        (
-            TierPolicies("security", "Pass", (AUDIT,), (AUDIT,)),
-            TierPolicies("application", "Deny", (WEB,), ()),
-        ),
-        ("kns.shop", "ghost"),
-    )
-    program.apply(
-        Changes(
-            sets={
-                CLIENTS: SetChange(
-                    frozenset(
-                        {
-                            net("10.65.0.1"),
-                            net("fd65::1"),
-                            net("192.0.2.0/24"),
-                            net("192.0.2.128/25"),
-                        }
-                    ),
-                    created=True,
-                ),
-                BLOCKED: SetChange(created=True),
-                HTTP: SetChange(frozenset({PortMember(net("10.65.0.2"), 6, 8000)}), created=True),
-            },
-            policies={
-                WEB: web(),
-                AUDIT: ActivePolicy("security", (CompiledRule("Log"),), (CompiledRule("Pass"),)),
-            },
-            profiles={
-                "kns.shop": ActivePolicy("", (CompiledRule("Allow"),), (CompiledRule("Allow"),)),
-                "ghost": ActivePolicy("", (), (), missing=True),
-            },
-            endpoints={
-                EndpointId("shop", "web-1"): LocalEndpoint(
-                    "cali123", (net("10.65.0.2"), net("fd65::2")), "ee:ee:ee:ee:ee:ee", policies
-                ),
-            },
-            pools={
-                "v4": Pool(net("10.65.0.0/16"), nat_outgoing=True),
-                "v6": Pool(net("fd65::/48"), nat_outgoing=False),
-            },
-            hosts={"host-1": (net("10.233.0.11"),)},
-        )
-    )
-    return text.render(program.table())
-
-
-def traffic_text() -> str:
-    """Everything beside policy that endpoints and the configuration may ask for."""
-    own, own6 = net("10.65.0.2"), net("fd65::2")
-    settings = RuleSettings(
-        exclude_hosts_from_nat=True,
-        nat_ports=Range(20000, 29999),
-        nat_outgoing_address=net("192.0.2.9"),
-        floating_ips=True,
-        allow_spoofing=True,
-        serves_addresses=True,
-    )
-    endpoint = LocalEndpoint(
-        "cali123",
-        (own, own6),
-        "",
-        EndpointPolicies((), ()),
-        allowed_sources=(net("198.51.100.0/24"), net("2001:db8::/64")),
-        floating=(
-            FloatingAddress(net("203.0.113.7"), own),
-            FloatingAddress(net("2001:db8::7"), own6),
-        ),
-        quality=Quality(
-            Limits(packet_rate=1000, connections=100),
-            Limits(packet_rate=500, packet_burst=50, connections=20),
-            dscp=46,
-        ),
-    )
-    program = Program(settings)
-    program.apply(Changes(endpoints={EndpointId("shop", "web-1"): endpoint}))
-    return text.render(program.table())
-
-
-@pytest.mark.parametrize(("name", "make"), [("table", table_text), ("traffic", traffic_text)])
+@pytest.mark.parametrize(("name", "make"), [("table", policy_table), ("traffic", traffic_table)])
 def test_the_table_reads_as_agreed(name, make):
-    actual, golden = make(), GOLDEN / f"{name}.nft"
+    actual, golden = text.render(make()), GOLDEN / f"{name}.nft"
     if os.environ.get("CALICO_REWRITE_GOLDEN"):
         golden.write_text(actual)
     assert actual == golden.read_text()

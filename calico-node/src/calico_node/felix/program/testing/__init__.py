@@ -1,0 +1,1 @@
+"""Examples of what is programmed, for golden files and for the kernel."""
