@@ -9,16 +9,21 @@ SOURCES := $(wildcard $(addsuffix /src,$(PKG)) $(addsuffix /tests,$(PKG))) $(if 
 STAMP := .venv/.installed
 # Debian keeps bird and nft where the PATH of an ordinary user does not look.
 export PATH := $(PATH):/usr/sbin:/sbin
+comma := ,
 # Runs the tests of one tier in each package; a package without that tier is passed over.
 each = set -e; for p in $(PKG); do if [ -n "$$(find $$p/tests/$(1) -name 'test_*.py' -print -quit 2>/dev/null)" ]; then \
 	echo "== $(1) $$p"; (cd $$p && $(PYTEST) tests/$(1) $(ARGS)); fi; done
 
-# Where the tests of `make ut` and `make st` run: IN=native (the default), or IN=image, in a container of calico/test with this
-# tree at /code; that takes a Docker engine. System tests run there with the network of the machine's engine left alone.
-IN ?= native
+# Where the tests of `make ut` and `make st` run: IN=host, on this machine, or IN=image, in a container of calico/test with this tree
+# at /code; images/where.sh decides if neither is given. System tests in the container leave the machine's engine alone.
+IN ?=
 ENGINE = eval "$$(images/engine.sh start)"
-in_image = $(ENGINE) && docker run --rm --privileged -v $(CURDIR):/code -v /code/.venv -v /var/tmp -v /lib/modules:/lib/modules:ro \
-	$(2) calico/test:latest images/in-image.sh $(1) "$(PKG)" $(ARGS)
+where = in=$$(images/where.sh $(IN))
+in_image = $(ENGINE) && images/test-image.sh && docker run --rm --init -e TINI_KILL_PROCESS_GROUP=1 -e CALICO_TEST_FULL \
+	-v $(CURDIR):/code -v /code/.venv $(2) calico/test:latest images/in-image.sh $(1) "$(PKG)" $(ARGS)
+in_either = if [ $$in = image ]; then $(call in_image,$(1),$(2)); else $(call each,$(1)); fi
+need_root = if [ "$$(id -u)" != 0 ]; then \
+	echo "make $@: needs root (network namespaces$(1)); run it with sudo" >&2; exit 1; fi
 
 .PHONY: help setup fmt lint types layers ut fv static test check demo demo-down bench docs clean wheels image-base images binary st \
 	st-full engine-stop
@@ -47,11 +52,11 @@ types: $(STAMP) ## check types, strictly
 layers: $(STAMP) ## check who imports whom, and that what decides does no I/O
 	@$(BIN)/lint-imports --no-cache
 
-ut: $(STAMP) ## unit tests: no root, no network; IN=image runs them in a container of calico/test
-	@$(if $(filter image,$(IN)),$(call in_image,unit),$(call each,unit))
+ut: $(STAMP) ## unit tests: no root, no network; in calico/test where Docker is, else here; IN=image, IN=host
+	@set -e; $(where); $(call in_either,unit,--user $$(id -u):$$(id -g) -e HOME=/tmp)
 
 fv: $(STAMP) ## functional tests: root, real kernel in private namespaces, real etcd, real BIRD
-	@if [ "$$(id -u)" != 0 ]; then echo "make fv: needs root (network namespaces); run it with sudo" >&2; exit 1; fi
+	@$(need_root)
 	@$(call each,fv)
 
 static: lint types layers ## lint, types and layers
@@ -63,13 +68,14 @@ test: $(STAMP) ## everything that must pass: static checks, unit tests, function
 
 check: static ut ## what must pass before a commit
 
-st: $(STAMP) images ## system tests on Docker engines, with real images: root; IN=image as in ut
-	@if [ "$$(id -u)" != 0 ]; then echo "make st: needs root (network namespaces, Docker engines); run it with sudo" >&2; exit 1; fi
-	@images/engine.sh install && $(ENGINE) && images/save.sh node ctl node-libnetwork
-	@$(if $(filter image,$(IN)),$(call in_image,st),$(call each,st))
+st: $(STAMP) ## system tests on Docker engines, with real images; where, as for ut; root; BUILD=no: images as they are
+	@set -e; $(where); if [ $$in = host ]; then $(call need_root,$(comma) Docker engines); images/engine.sh install; fi; \
+	$(if $(filter no,$(BUILD)),,$(MAKE) --no-print-directory images;) \
+	($(ENGINE) && images/save.sh node ctl node-libnetwork); [ $$in = image ] || unset DOCKER_HOST DOCKER_CONTEXT; \
+	$(call in_either,st,--privileged -v /var/tmp -v /lib/modules:/lib/modules:ro)
 
 st-full: export CALICO_TEST_FULL = 1
-st-full: st binary ## all system tests, also those that take too long for continuous integration
+st-full: binary st ## all system tests, also those that take too long for continuous integration
 
 wheels: $(STAMP) ## fill build/wheels: our wheels, and those of all that they need
 	@images/wheels.sh

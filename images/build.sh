@@ -36,8 +36,10 @@ for name in "${names[@]}"; do
     for file in "${files[@]:1}"; do cp "$file" "$context/"; done
     tags=(-t "$prefix/$name:latest")
     [ -z "${IMAGE_TAG:-}" ] || tags+=(-t "$prefix/$name:$IMAGE_TAG")
+    labels=()
+    [ "$name" != test ] || labels=(--label "org.projectcalico.inputs=$(images/test-image.sh digest)")
     log=$context.$name.log
-    if ! $docker build "${tags[@]}" ${BASE_IMAGE:+--build-arg "BASE_IMAGE=$BASE_IMAGE"} -f "${files[0]}" "$context" >"$log" 2>&1; then
+    if ! $docker build "${tags[@]}" "${labels[@]}" ${BASE_IMAGE:+--build-arg "BASE_IMAGE=$BASE_IMAGE"} -f "${files[0]}" "$context" >"$log" 2>&1; then
         tail -n 40 "$log" >&2
         rm -f "$log"
         die "$prefix/$name does not build"
