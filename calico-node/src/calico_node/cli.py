@@ -204,6 +204,8 @@ def wait(*, timeout_s: float) -> None:
 
 
 def _why_not_started(supervisor: Any, environ: Mapping[str, str]) -> str:
+    from calico_node.supervisor import plan  # noqa: PLC0415 - only two commands need it
+
     try:
         states = supervisor.states()
     except UnavailableError:
@@ -217,6 +219,8 @@ def _why_not_started(supervisor: Any, environ: Mapping[str, str]) -> str:
             host, port = address(environ)
             if reason := asyncio.run(checks.why_not(host, port, "/readiness")):
                 return f"{name}: {reason}"
+    if "libnetwork" in names and (reason := checks.why_deaf(Path(plan.driver_socket(environ)))):
+        return f"libnetwork: {reason}"
     return ""
 
 

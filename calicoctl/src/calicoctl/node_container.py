@@ -21,6 +21,8 @@ _LOG_LINES = 15
 #: More than supervisord takes to end all services.
 _STOP_S = 75
 _SLACK_S = 30.0
+#: Exit code of a command in a container whose first process ended: the kernel killed it.
+_KILLED = 137
 
 
 def docker(*arguments: str, check: bool = True, timeout_s: float = process.TIMEOUT_S) -> Completed:
@@ -92,8 +94,7 @@ def start(command: Sequence[str], *, timeout_s: float) -> None:
     waited = docker(*wait, check=False, timeout_s=timeout_s + _SLACK_S)
     if waited.returncode == 0:
         return
-    found = state()
-    if found is None or not found["State"]["Running"] or found["RestartCount"]:
+    if waited.returncode == _KILLED or _has_ended():
         log = _log_tail()
         _remove()
         raise CalicoError(f"calico/node did not start (its container was removed):\n{log}")
@@ -101,6 +102,12 @@ def start(command: Sequence[str], *, timeout_s: float) -> None:
     raise CalicoError(
         f"calico/node runs, but: {reason}\nIts log, also: docker logs {CONTAINER}:\n{_log_tail()}"
     )
+
+
+def _has_ended() -> bool:
+    """Whether the container ended at least once; Docker may have started it again."""
+    found = state()
+    return found is None or not found["State"]["Running"] or bool(found["RestartCount"])
 
 
 def become(command: Sequence[str]) -> NoReturn:

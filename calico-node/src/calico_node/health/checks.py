@@ -5,6 +5,9 @@ Source: Calico's ``calico-node -felix-ready -bird-ready`` probes, in words and i
 
 from __future__ import annotations
 
+import socket
+from pathlib import Path
+
 from calico_node.health import apply as endpoint
 from libcalico.errors import UnavailableError
 
@@ -20,3 +23,13 @@ async def why_not(host: str, port: int, path: str) -> str:
     if answer.status in _GOOD:
         return ""
     return f"{path.strip('/')} check failed (HTTP {answer.status})\n{answer.body}".rstrip()
+
+
+def why_deaf(path: Path) -> str:
+    """Connect to a Unix socket; returns "" if somebody listens there, else a sentence."""
+    with socket.socket(socket.AF_UNIX) as client:
+        try:
+            client.connect(str(path))
+        except OSError as error:
+            return f"nobody listens at {path} ({error.strerror or error})"
+    return ""

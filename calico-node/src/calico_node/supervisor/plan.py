@@ -58,6 +58,11 @@ def wants_libnetwork(environ: Mapping[str, str]) -> bool:
     return _is_set(environ, "CALICO_LIBNETWORK_ENABLED")
 
 
+def driver_socket(environ: Mapping[str, str]) -> str:
+    """Return where Docker's network driver listens, with libnetwork-plugin's own variable and default."""
+    return environ.get("CALICO_LIBNETWORK_SERVE_SOCKET") or "/run/docker/plugins/calico.sock"
+
+
 def libnetwork(program: str) -> ProcessSpec:
     """Return the process of Docker's network driver, which is a program of its own."""
     return ProcessSpec(name="libnetwork", command=(program, "serve"), priority=50)

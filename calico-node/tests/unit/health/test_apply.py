@@ -4,7 +4,7 @@ import socket
 import pytest
 
 from calico_node.health.apply import Answer, ask, serve
-from calico_node.health.checks import why_not
+from calico_node.health.checks import why_deaf, why_not
 from calico_node.health.model import Aggregator, Report, Reporter
 from libcalico.errors import ConfigError, UnavailableError
 
@@ -120,3 +120,13 @@ def test_why_not_names_the_check():
     well, unwell = asyncio.run(conversation())
     assert well == ""
     assert unwell.startswith("readiness check failed (HTTP 503)")
+
+
+def test_a_socket_is_deaf_until_somebody_listens(tmp_path):
+    path = tmp_path / "driver.sock"
+    assert "No such file" in why_deaf(path)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        assert f"nobody listens at {path} (Connection refused)" in why_deaf(path)
+        server.listen()
+        assert why_deaf(path) == ""
