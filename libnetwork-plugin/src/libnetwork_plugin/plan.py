@@ -16,7 +16,7 @@ from typing import Any, Final
 from libcalico.errors import ValidationError
 from libcalico.net.addresses import Cidr, parse_cidr, parse_interface
 from libcalico.net.ifnames import container_interface
-from libcalico.net.macs import parse_mac
+from libcalico.net.macs import WORKLOAD_HOST_MAC, parse_mac
 from libcalico.resources import fieldchecks
 from libcalico.resources.endpoints import WorkloadEndpoint
 from libcalico.resources.model import ObjectMeta
@@ -71,15 +71,24 @@ def peer_interface(endpoint_id: str) -> str:
 
 
 def mac_of(request: wire.CreateEndpoint) -> bytes:
-    """Return the MAC for the container's end: the one asked for, else one made of the endpoint's id.
+    """Return the MAC for the container's end: the one asked for, else ee:ee:ee:ee:ee:ee.
 
-    It differs from that of the host's end: the IPv6 gateway is the link-local address of the latter.
+    With an IPv6 address it is one made of the endpoint's id: the link-local address that belongs to
+    ee:ee:ee:ee:ee:ee is the host's end, the container's gateway.
+
+    Source: python-era-calico reference, 9.2 and appendix J (the fixed MAC is relied upon).
 
     Raises:
-        ValidationError: what is asked for is no MAC address.
+        ValidationError: what is asked for is no MAC address, or the host's with IPv6.
     """
-    if request.interface is not None and request.interface.mac_address:
-        return parse_mac(request.interface.mac_address)
+    asked = request.interface or wire.Interface()
+    wanted = parse_mac(asked.mac_address) if asked.mac_address else WORKLOAD_HOST_MAC
+    if not asked.address_ipv6 or wanted != WORKLOAD_HOST_MAC:
+        return wanted
+    if asked.mac_address:
+        raise ValidationError(
+            f"MAC {asked.mac_address} is that of the IPv6 gateway; ask for another, or for none"
+        )
     digest = hashlib.sha256(request.endpoint_id.encode()).digest()
     return bytes([digest[0] & 0xFC | 0x02]) + digest[1:6]
 

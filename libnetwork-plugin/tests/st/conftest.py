@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ BIN = Path(sys.executable).parent
 DOCKER, IMAGE = "/usr/bin/docker", "busybox"
 PLUGIN_SOCKET = "/run/docker/plugins/calico.sock"
 DEADLINE_S = 30.0
+Options = Sequence[str]
 
 
 def until(condition: Callable[[], Any], what: str = "", deadline_s: float = DEADLINE_S) -> Any:
@@ -64,9 +65,10 @@ def image() -> bytes:
 class Engine:
     """A host with Docker and the plugin."""
 
-    def __init__(self, lab: Lab, host: Host) -> None:
+    def __init__(self, lab: Lab, host: Host, *, docker: Options = (), plugin: Options = ()) -> None:
         assert lab.etcd is not None
         self.lab, self.host, self.name = lab, host, host.name
+        self.docker_options, self.plugin_options = docker, plugin
         self.env = {
             "ETCD_ENDPOINTS": lab.etcd.endpoint,
             "PATH": f"{BIN}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin",
@@ -96,7 +98,8 @@ class Engine:
     def start_docker(self) -> None:
         alone = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child=SIGKILL", "--"]
         options = ["--data-root=/run/docker-data", "--bridge=none", "--pidfile=/run/docker.pid"]
-        self.dockerd = self.host.popen([*alone, "dockerd", *options], log="dockerd", env=self.env)
+        command = [*alone, "dockerd", *options, *self.docker_options]
+        self.dockerd = self.host.popen(command, log="dockerd", env=self.env)
         until(self._docker_answers, "dockerd")
 
     def stop_docker(self) -> None:
@@ -109,8 +112,8 @@ class Engine:
     def _docker_answers(self) -> bool:
         return self.host.run([DOCKER, "version"], check=False).returncode == 0
 
-    def start_plugin(self, *options: str) -> None:
-        command = ["libnetwork-plugin", "serve", "--log-level=debug", *options]
+    def start_plugin(self) -> None:
+        command = ["libnetwork-plugin", "serve", "--log-level=debug", *self.plugin_options]
         self.plugin = self.host.popen(command, log="plugin", env=self.env)
         until(lambda: self.host.exists(PLUGIN_SOCKET), "the plugin's socket")
 
@@ -161,6 +164,12 @@ class Engine:
     def address(self, name: str, network: str) -> str:
         return str(self.inspect(name)["NetworkSettings"]["Networks"][network]["IPAddress"])
 
+    def mac(self, name: str, network: str) -> str:
+        """Return the MAC that a container's kernel shows, which must be what Docker says."""
+        told = str(self.inspect(name)["NetworkSettings"]["Networks"][network]["MacAddress"])
+        assert f"link/ether {told} " in self.execute(name, "ip", "link", "show", "cali0")
+        return told
+
     def execute(self, container: str, *argv: str) -> str:
         return self.docker("exec", container, *argv)
 
@@ -180,9 +189,11 @@ class Cluster:
 
     until = staticmethod(until)
 
-    def __init__(self, lab: Lab, archive: Path) -> None:
+    def __init__(
+        self, lab: Lab, archive: Path, make: Callable[[Lab, Host], Engine] = Engine
+    ) -> None:
         self.lab = lab
-        self.engines = [Engine(lab, host) for host in lab.hosts]
+        self.engines = [make(lab, host) for host in lab.hosts]
         self.pool("pool4", "10.65.0.0/16")
         self.pool("pool6", "fd00:65::/112")
         with ThreadPoolExecutor() as pool:
@@ -217,6 +228,15 @@ class Cluster:
         handles = self.lab.etcd.get_prefix("/calico/ipam/v2/handle/libnetwork.")
         return len(handles)
 
+    def empty(self) -> None:
+        """Remove all containers, then all networks."""
+        for engine in self.engines:
+            if containers := engine.docker("ps", "-aq").split():
+                engine.docker("rm", "-f", *containers)
+        for engine in self.engines:
+            if networks := engine.docker("network", "ls", "-q", "-f", "driver=calico").split():
+                engine.docker("network", "rm", *networks)
+
     def stop(self) -> None:
         for engine in self.engines:
             engine.stop()
@@ -229,13 +249,28 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def whole_cluster(archive: Path) -> Iterator[Cluster]:
+@pytest.fixture(scope="session")
+def docker_is_there() -> None:
+    """Skip where engines cannot be started."""
     if os.geteuid() != 0:
         pytest.skip("needs root")
     missing = [program for program in (DOCKER, "dockerd") if shutil.which(program) is None]
     if missing:
         pytest.skip(f"needs Docker (Debian's docker.io): {', '.join(missing)}")
+
+
+@pytest.fixture(scope="session")
+def engine_class() -> type[Engine]:
+    return Engine
+
+
+@pytest.fixture(scope="session")
+def cluster_class() -> type[Cluster]:
+    return Cluster
+
+
+@pytest.fixture(scope="module")
+def whole_cluster(docker_is_there: None, archive: Path) -> Iterator[Cluster]:
     with Lab(2) as lab:
         cluster = Cluster(lab, archive)
         try:
@@ -248,10 +283,4 @@ def whole_cluster(archive: Path) -> Iterator[Cluster]:
 def cluster(whole_cluster: Cluster) -> Iterator[Cluster]:
     """Two hosts, emptied of containers and networks after the test."""
     yield whole_cluster
-    for engine in whole_cluster.engines:
-        containers = engine.docker("ps", "-aq").split()
-        if containers:
-            engine.docker("rm", "-f", *containers)
-        networks = engine.docker("network", "ls", "-q", "-f", "driver=calico").split()
-        if networks:
-            engine.docker("network", "rm", *networks)
+    whole_cluster.empty()

@@ -45,6 +45,20 @@ def test_inside_a_container_everything_goes_to_the_host(hosts):
     assert f"inet {address}/32" in hosts[0].execute("web", "ip", "addr", "show", "cali0")
 
 
+def test_the_mac_is_known_unless_docker_or_ipv6_decides(cluster, hosts):
+    one, two = hosts
+    one.run("web", "net1")
+    assert one.mac("web", "net1") == "ee:ee:ee:ee:ee:ee"
+    target = two.run("db", "net1", "--mac-address", "02:42:aa:bb:cc:dd")
+    assert two.mac("db", "net1") == "02:42:aa:bb:cc:dd"
+    cluster.until(lambda: one.pings("web", target), "across hosts")
+    create(one, "net6", "--ipv6", "--subnet", "fd00:65::/112")
+    one.run("six", "net6")
+    assert one.mac("six", "net6") != "ee:ee:ee:ee:ee:ee"
+    said = one.refused("run", "--net=net6", "--mac-address=ee:ee:ee:ee:ee:ee", "busybox", "true")
+    assert "that of the IPv6 gateway" in said
+
+
 def test_containers_of_a_network_reach_each_other_across_hosts_and_by_name(cluster, hosts):
     one, two = hosts
     one.run("web", "net1")

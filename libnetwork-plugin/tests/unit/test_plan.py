@@ -57,12 +57,27 @@ def test_an_endpoint_request_without_an_interface_is_refused():
         plan.addresses_of(request)
 
 
+HOST_MAC = "ee:ee:ee:ee:ee:ee"
+
+
+def test_a_mac_is_the_known_one_without_ipv6():
+    assert plan.mac_of(asked()) == WORKLOAD_HOST_MAC
+    assert plan.created_interface(asked(), made()) == {"MacAddress": HOST_MAC}
+    assert made(mac=HOST_MAC).spec.mac == HOST_MAC
+
+
 @given(st.text("0123456789abcdef", min_size=64, max_size=64))
-def test_a_mac_is_the_endpoints_own(endpoint_id):
-    mac = plan.mac_of(asked(endpoint_id=endpoint_id))
-    assert mac == plan.mac_of(asked(endpoint_id=endpoint_id))
+def test_a_mac_is_the_endpoints_own_with_ipv6(endpoint_id):
+    request = asked(address6="fd00::2/128", endpoint_id=endpoint_id)
+    mac = plan.mac_of(request)
+    assert mac == plan.mac_of(request)
     assert mac[0] & 3 == 2  # locally administered, of one station
     assert mac != WORKLOAD_HOST_MAC
+
+
+def test_the_mac_of_the_ipv6_gateway_is_refused():
+    with pytest.raises(ValidationError, match="that of the IPv6 gateway"):
+        made(address6="fd00::2/128", mac=HOST_MAC.upper())
 
 
 def test_a_mac_that_docker_decided_is_not_answered():
