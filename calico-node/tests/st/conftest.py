@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from calico_test import processes
 from calico_test.connectivity import Matrix
 from calico_test.engine import Engine
 from calico_test.lab import Lab
-from calico_test.probes import ICMP, Probe
+from calico_test.probes import ICMP, Outcome, Probe
 
 BIN = Path(sys.executable).parent
 IMAGES = Path(__file__).parents[3] / "build/images"
@@ -65,6 +66,22 @@ class Node:
         container.addresses = [a["address"].partition("/")[0] for a in reply["ips"]]
         return container
 
+    def create_network(self, name, *options):
+        """Make a Docker network of ours, with the addresses of our pools."""
+        driver = ("-d", "calico", "--ipam-driver", "calico")
+        self.docker("network", "create", *driver, *options, name)
+
+    def join(self, name, network, *options):
+        """Start a container on a Docker network; return the endpoint."""
+        container = self.engine.run(name, IMAGE, *options, net=network)
+        container.read_addresses()
+        return container
+
+    def endpoints(self):
+        """Return all workload endpoints of the cluster."""
+        found = self.calicoctl("get", "workloadendpoints", "-A", "-o", "json").stdout
+        return json.loads(found)["items"]
+
     def detach(self, container):
         self._plugin("DEL", container, {})
         self.engine.remove(container.name)
@@ -94,13 +111,41 @@ class Node:
         self.host.run(["calico-node", "uninstall", "--yes"])
 
 
+class Reflector:
+    """A host without Docker whose node reflects routes."""
+
+    def __init__(self, host, engine_host):
+        self.host, self.manager = host, engine_host
+
+    def start(self, cluster_id):
+        """Start calico/node's services natively, and make the node a reflector."""
+        node = ["calicoctl", "node", "run", "--runtime=native", f"--name={self.host.name}"]
+        self.host.run(node, env=self.manager.host.env)
+        spec = {"spec": {"bgp": {"routeReflectorClusterID": cluster_id}}}
+        spec["metadata"] = {"labels": {"reflector": self.host.name}}
+        self.manager.calicoctl("patch", "node", self.host.name, "-p", json.dumps(spec))
+
+    def reset(self):
+        """Make the host as it was."""
+        env = self.manager.host.env
+        self.host.run(["calicoctl", "node", "stop"], env=env, check=False)
+        self.host.run(["calico-node", "uninstall", "--yes"], env=env)
+
+
 @pytest.fixture(scope="session")
-def cluster():
+def lab():
+    """Four hosts; the last two without Docker."""
+    with Lab(4) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def cluster(lab):
     """Two hosts with engines, for all tests: loading the image takes most of the time."""
     archive = IMAGES / "node.tar"
     assert archive.exists(), f"{archive} is missing; make it with: make images"
-    with Lab(2) as lab, ExitStack() as stack, ThreadPoolExecutor(2) as pool:
-        nodes = list(pool.map(lambda host: Node(lab, host), lab.hosts))
+    with ExitStack() as stack, ThreadPoolExecutor(2) as pool:
+        nodes = list(pool.map(lambda host: Node(lab, host), lab.hosts[:2]))
         for node in nodes:
             stack.callback(node.engine.close)
         yield nodes
@@ -113,6 +158,15 @@ def pair(cluster):
     for node in cluster:
         node.reset()
     cluster[0].lab.etcd.clear()
+
+
+@pytest.fixture
+def reflectors(lab, pair):
+    """Two hosts that can reflect routes between the pair; nothing of Calico runs there."""
+    made = [Reflector(host, pair[0]) for host in lab.hosts[2:]]
+    yield made
+    for reflector in made:
+        reflector.reset()
 
 
 @pytest.fixture
@@ -129,5 +183,20 @@ def all_reach_each_other():
         for endpoint in endpoints:
             endpoint.listen(tcp=[HTTP.port])
         Matrix(endpoints, [ICMP, HTTP]).until(lambda *_: True, deadline_s=DEADLINE_S)
+
+    return check
+
+
+@pytest.fixture
+def none_reach_each_other():
+    """Check that no endpoint gets through to another, whatever stops it."""
+
+    def check(*endpoints):
+        matrix = Matrix(endpoints, [ICMP, HTTP])
+        processes.wait_until(
+            lambda: Outcome.OPEN not in matrix.observe().values(),
+            "the end of all connections",
+            deadline_s=DEADLINE_S,
+        )
 
     return check

@@ -1,52 +1,38 @@
 """Docker networks, with the driver inside calico/node (``--libnetwork``)."""
 
-import json
 from pathlib import Path
 
 from calico_test import processes
 
-IMAGE = "calico/node:latest"
 IMAGES = Path(__file__).parents[3] / "build/images"
-CREATE = ("network", "create", "-d", "calico", "--ipam-driver", "calico")
-
-
-def start_container(node, name, network):
-    container = node.engine.run(name, IMAGE, net=network)
-    container.read_addresses()
-    return container
-
-
-def endpoints(node):
-    found = json.loads(node.calicoctl("get", "workloadendpoints", "-A", "-o", "json").stdout)
-    return found["items"]
 
 
 def test_one_host(node, all_reach_each_other):
     node.start("--libnetwork")
-    node.docker(*CREATE, "net1")
-    first, second = (start_container(node, name, "net1") for name in ("c1", "c2"))
+    node.create_network("net1")
+    first, second = (node.join(name, "net1") for name in ("c1", "c2"))
     all_reach_each_other(first, second)
-    assert len(endpoints(node)) == 2
+    assert len(node.endpoints()) == 2
     assert "net1" in node.calicoctl("get", "profiles").stdout
     node.docker("network", "disconnect", "net1", "c1")
-    assert len(endpoints(node)) == 1
+    assert len(node.endpoints()) == 1
     for name in ("c1", "c2"):
         node.engine.remove(name)
     node.docker("network", "rm", "net1")
-    assert endpoints(node) == []
+    assert node.endpoints() == []
     assert "net1" not in node.calicoctl("get", "profiles").stdout
 
 
 def test_two_hosts(pair, all_reach_each_other):
     for node in pair:
         node.start("--libnetwork")
-        node.docker(*CREATE, "net1")
-    here, there = (start_container(node, f"on-{node.host.name}", "net1") for node in pair)
+        node.create_network("net1")
+    here, there = (node.join(f"on-{node.host.name}", "net1") for node in pair)
     all_reach_each_other(here, there)
     refused = pair[0].docker("network", "rm", "net1", check=False)
     assert refused.returncode == 1
     assert "has active endpoints" in refused.stderr
-    assert len(endpoints(pair[0])) == 2
+    assert len(pair[0].endpoints()) == 2
 
 
 def test_the_driver_from_its_own_image(node, all_reach_each_other):
@@ -61,8 +47,8 @@ def test_the_driver_from_its_own_image(node, all_reach_each_other):
     processes.wait_until(
         lambda: node.host.exists("/run/docker/plugins/calico.sock"), "driver", deadline_s=20.0
     )
-    node.docker(*CREATE, "net1")
-    first, second = (start_container(node, name, "net1") for name in ("c1", "c2"))
+    node.create_network("net1")
+    first, second = (node.join(name, "net1") for name in ("c1", "c2"))
     all_reach_each_other(first, second)
     for name in ("c1", "c2"):
         node.engine.remove(name)
