@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
+
+from msgspec import Struct
+from msgspec.structs import astuple
 
 _MINIMUM_WIDTH = 5
 _PADDING = 3
@@ -21,6 +24,11 @@ def value(item: object) -> str:
             return _float(item)
         case list() | tuple():
             return f"[{' '.join(value(member) for member in item)}]"
+        case Mapping():
+            members = (f"{value(key)}:{value(held)}" for key, held in sorted(item.items()))
+            return f"map[{' '.join(members)}]"
+        case Struct():
+            return f"{{{' '.join(value(held) for held in astuple(item))}}}"
     return str(item)
 
 

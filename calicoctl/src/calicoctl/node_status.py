@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from calicoctl.grid import grid
+
 _HEADER = ("PEER ADDRESS", "PEER TYPE", "STATE", "SINCE", "INFO")
 _TYPES = {"Mesh": "node-to-node mesh", "Node": "node specific", "Global": "global"}
 
@@ -52,15 +54,4 @@ def _peers(peers: Sequence[Mapping[str, Any]], title: str) -> str:
         )
         for peer in peers
     ]
-    widths = [max(len(row[i]) for row in (_HEADER, *rows)) for i in range(len(_HEADER))]
-    border = "+" + "+".join("-" * (width + 2) for width in widths) + "+"
-    body = [_row(row, widths) for row in rows]
-    return "\n".join([border, _row(_HEADER, widths, centred=True), border, *body, border])
-
-
-def _row(cells: Sequence[str], widths: Sequence[int], *, centred: bool = False) -> str:
-    padded = [
-        f"{' ' * ((width - len(cell)) // 2 if centred else 0)}{cell}".ljust(width)
-        for cell, width in zip(cells, widths, strict=True)
-    ]
-    return f"| {' | '.join(padded)} |"
+    return grid(_HEADER, rows)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from calicoctl import gotext
 from calicoctl.columns import COLUMNS, Context
 from libcalico import yamlform
+from libcalico.errors import ValidationError
 from libcalico.resources import codec
 from libcalico.resources.model import API_VERSION, Resource
 
@@ -28,6 +29,22 @@ def table(
     headings = columns.wide if wide else columns.ps
     if namespaced and "NAMESPACE" in columns.cells:
         headings = ("NAMESPACE", *headings)
+    return chosen(kind, resources, headings, context)
+
+
+def chosen(
+    kind: str, resources: Sequence[Resource], headings: tuple[str, ...], context: Context
+) -> str:
+    """Return the table of one kind with these columns.
+
+    Raises:
+        ValidationError: the kind has no such column.
+    """
+    columns = COLUMNS[kind]
+    for heading in headings:
+        if heading not in columns.cells:
+            known = ", ".join(columns.cells)
+            raise ValidationError(f"unknown heading {heading}, valid values are: {known}")
     rows = columns.rows(_ordered(kind, resources), headings, context)
     return gotext.table(headings, rows) + "\n"
 
@@ -58,6 +75,23 @@ def listing(kind: str, documents: Sequence[dict[str, Any]], revision: str) -> di
         "metadata": {"resourceVersion": revision} if revision else {},
         "items": list(documents),
     }
+
+
+def by_template(source: str, results: Sequence[Any], context: Context) -> str:
+    """Return what a Go template prints of results: objects, and lists of a kind.
+
+    Raises:
+        TemplateError: the template is wrong, or asks for what the results have not.
+    """
+    from calicoctl import gofields, gotemplate  # noqa: PLC0415 - few outputs are templates
+    from calicoctl.gotemplate.functions import join, join_and_truncate  # noqa: PLC0415 - as above
+
+    functions: Mapping[str, Callable[..., Any]] = {
+        "join": join,
+        "joinAndTruncate": join_and_truncate,
+        "config": lambda name: str(context.global_as) if str(name).lower() == "asnumber" else "",
+    }
+    return gotemplate.render(source, list(results), fields=gofields.field, extra=functions)
 
 
 def as_yaml(value: Any) -> str:

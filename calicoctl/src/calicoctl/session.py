@@ -7,22 +7,44 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from calicoctl import versions
+from calicoctl.grammar import Access
 from libcalico.client import Client
 from libcalico.datastore import config as datastore
+from libcalico.errors import CalicoError, NotFoundError, UnavailableError
 from libcalico.ipam import IpamClient
 
 
 @contextmanager
-def connected(config: str | None) -> Iterator[Client]:
+def connected(access: Access) -> Iterator[Client]:
     """Yield a client of the configured datastore.
 
     Args:
-        config: the file named by ``-c``; it must exist. None: the default file if it exists, else the
-            environment.
+        access: without a file, the default one is used if it exists, else the environment.
 
     Raises:
         ConfigError: the file or a setting cannot be used.
+        CalicoError: the cluster is of another version, and that is not allowed.
     """
-    settings = datastore.load(os.environ, Path(config) if config else None)
+    settings = datastore.load(os.environ, Path(access.config) if access.config else None)
     with datastore.connect(settings) as backend:
-        yield Client(backend, IpamClient(backend))
+        client = Client(backend, IpamClient(backend))
+        if not access.any_version:
+            _check_version(client)
+        yield client
+
+
+def _check_version(client: Client) -> None:
+    """Refuse a cluster of another version. Source: calico-control-plane reference, section 6.1."""
+    try:
+        cluster = client.clusterinformations.get("default").spec.calico_version
+    except NotFoundError:
+        return
+    except UnavailableError:
+        raise
+    except CalicoError as error:
+        raise CalicoError(
+            f"unable to get Cluster Information to verify version mismatch: {error}\n"
+            "Use --allow-version-mismatch to override"
+        ) from error
+    versions.require_same(cluster)

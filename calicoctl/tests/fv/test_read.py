@@ -148,7 +148,7 @@ def test_export_leaves_out_what_belongs_to_the_cluster(filled):
         ),
         (("get", "nodes", ""), "resource name may not be empty"),
         (("get", "nodes", "-f", "x"), "not both"),
-        (("get", "nodes", "-o", "xml"), "'xml' is not one of"),
+        (("get", "nodes", "-o", "xml"), "unrecognized output format 'xml'"),
         (("get", "nodes", "--namespce", "x"), "--namespace"),
         (("gte", "nodes"), "Did you mean 'get'?"),
         (("--log-level", "loud", "get", "nodes"), "'loud' is not one of"),

@@ -6,17 +6,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
-from typing import Literal
+from pathlib import Path
 
-from calicoctl import namespaces, printers
+from calicoctl import gofields, namespaces, printers
 from calicoctl.columns import Context
+from calicoctl.forms import Form
 from libcalico.client import Client
 from libcalico.errors import NotFoundError, ValidationError
 from libcalico.resources.bgp import BGPConfiguration
 from libcalico.resources.model import Resource, ResourceId, id_of
 from libcalico.resources.registry import kind_by_name
-
-Format = Literal["ps", "wide", "yaml", "yml", "json"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,21 +83,43 @@ def by_id(client: Client, ids: Sequence[ResourceId]) -> Found:
     return Found(found, missing)
 
 
-def render(
-    client: Client, found: Found, form: Format, *, show_namespace: bool, export: bool
-) -> str:
-    """Return the output of get."""
-    if form == "json":
+def render(client: Client, found: Found, form: Form, *, show_namespace: bool, export: bool) -> str:
+    """Return the output of get.
+
+    Raises:
+        ValidationError: the columns or the template that the form names do not fit.
+    """
+    if form.name == "json":
         return printers.as_json(_document(found, export=export))
-    if form in ("yaml", "yml"):
+    if form.name == "yaml":
         return printers.as_yaml(_document(found, export=export))
     context = _context(client, found.resources)
+    if form.name.startswith("go-template"):
+        return printers.by_template(_template(form), _results(found), context)
     return "".join(
-        printers.table(
-            kind, members, wide=form == "wide", namespaced=show_namespace, context=context
+        printers.chosen(kind, members, form.columns, context)
+        if form.name == "custom-columns"
+        else printers.table(
+            kind, members, wide=form.name == "wide", namespaced=show_namespace, context=context
         )
         for kind, members in _tables(found)
     )
+
+
+def _template(form: Form) -> str:
+    if form.name == "go-template":
+        return form.detail
+    try:
+        return Path(form.detail).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValidationError(f"{form.detail}: is not UTF-8 text: {error.reason}") from error
+
+
+def _results(found: Found) -> Sequence[object]:
+    """Return what a template ranges over: the list of a kind, or the objects asked for."""
+    if found.listed:
+        return [gofields.as_list(found.listed, found.resources, found.revision)]
+    return found.resources
 
 
 def _tables(found: Found) -> Iterator[tuple[str, list[Resource]]]:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from calicoctl import forms
 from calicoctl.commands import change, read, write
 from libcalico.client import Client
 from libcalico.datastore.memory import MemoryBackend
@@ -126,7 +127,7 @@ def test_labels_are_set_updated_and_removed(client, tmp_path):
 def test_get_prints_what_is_there_and_names_what_is_missing(client, tmp_path):
     write.run("apply", resources(tmp_path), client)
     found = read.by_kind("np", ["web", "gone"], "default", everywhere=False)(client)
-    text = read.render(client, found, "ps", show_namespace=False, export=False)
+    text = read.render(client, found, forms.parse("ps"), show_namespace=False, export=False)
     assert text == "NAME   TIER      \nweb    default   \n\n"
     assert found.missing == [
         "resource does not exist: NetworkPolicy(default/gone) with error: <nil>"
@@ -135,7 +136,10 @@ def test_get_prints_what_is_there_and_names_what_is_missing(client, tmp_path):
 
 def test_get_of_nothing_by_name_is_null(client):
     found = read.by_kind("tier", ["gone"], None, everywhere=False)(client)
-    assert read.render(client, found, "json", show_namespace=False, export=False) == "null"
+    assert (
+        read.render(client, found, forms.parse("json"), show_namespace=False, export=False)
+        == "null"
+    )
 
 
 class Leaving(MemoryBackend):

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from libcalico.client import initialization, nodes, policymigration, pools, tiers
+from libcalico.client import initialization, nodes, policymigration, pools, poolsplit, tiers
 from libcalico.client.behaviour import Behaviour
 from libcalico.client.cleanup import AddressCleanup
 from libcalico.client.resource_client import ResourceClient
@@ -90,6 +90,10 @@ class Client:
     def migrate_policy_names(self) -> list[str]:
         """Store policies of releases before 3.32 under their own names; return which were moved."""
         return policymigration.migrate(self)
+
+    def split_pool(self, pool: IPPool, number: int) -> list[IPPool]:
+        """Replace a pool by equal parts in one transaction; see :func:`.poolsplit.split`."""
+        return poolsplit.split(self, pool, number)
 
     def _of(self, resource_class: type[R]) -> ResourceClient[R]:
         behaviour: Behaviour[R] = _BEHAVIOURS.get(resource_class, Behaviour())

@@ -10,15 +10,18 @@ In reading order:
 from libcalico.ipam.apply import IpamClient
 from libcalico.ipam.model import Attribute, IpamConfig
 from libcalico.ipam.plan.assign import AddressRequest, Assigned, AssignRequest, AssignResult
+from libcalico.ipam.plan.audit import Allocation, Audit
 from libcalico.ipam.plan.release import ReleaseRequest
 from libcalico.ipam.plan.usage import BlockUsage, PoolUsage
 
 __all__ = [
     "AddressRequest",
+    "Allocation",
     "AssignRequest",
     "AssignResult",
     "Assigned",
     "Attribute",
+    "Audit",
     "BlockUsage",
     "IpamClient",
     "IpamConfig",

@@ -15,8 +15,9 @@ from libcalico.datastore.backend import Backend
 from libcalico.errors import IpamError, NotFoundError
 from libcalico.ipam.commit import Committer, backoff
 from libcalico.ipam.model import Attribute, IpamConfig
-from libcalico.ipam.plan import assign, claim, release, usage
+from libcalico.ipam.plan import assign, audit, claim, release, usage
 from libcalico.ipam.plan.assign import AddressRequest, Assigned, AssignRequest, AssignResult
+from libcalico.ipam.plan.audit import Audit
 from libcalico.ipam.plan.release import ReleaseRequest
 from libcalico.ipam.plan.usage import PoolUsage
 from libcalico.ipam.plan.view import CONFIG_KEY, View
@@ -193,6 +194,10 @@ class IpamClient:
     def problems(self) -> list[str]:
         """Return every contradiction in the stored state; see :func:`~.plan.usage.problems`."""
         return self._committer.run(usage.problems)
+
+    def audit(self) -> Audit:
+        """Return all blocks, allocations and handles, with the contradictions in them."""
+        return self._committer.run(lambda view: audit.audit(view, usage.problems(view)))
 
     def release_if_any(self, handle_id: str) -> bool:
         """Free what a handle owns, if it exists; return whether it did."""

@@ -1,20 +1,13 @@
-"""The grammar of calicoctl. Errors become one message and an exit code here, once.
-
-Commands import what they need when they run: help and ``version --client`` are at once.
-"""
+"""create, apply, replace, delete, get, patch, label, validate, version."""
 
 from __future__ import annotations
 
-import errno
-import os
-import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from calicoctl.commands import node
-from calicoctl.grammar import Command, Group, Input, config, namespace, takes_input
+from calicoctl.grammar import Access, Command, Input, access, kind_argument, namespace, takes_input
 from libcalico.errors import AlreadyExistsError, CalicoError, NotFoundError
 
 if TYPE_CHECKING:
@@ -23,115 +16,63 @@ if TYPE_CHECKING:
     from libcalico.client import Client
     from libcalico.resources.model import Resource
 
-_LEVELS = ("panic", "fatal", "error", "warn", "info", "debug")
-_HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 #: Exit code of every failure, as in Go Calico.
 FAILED = 1
-_STANDARD_OUTPUT = 1
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Run calicoctl and return its exit code; an expected error is one message on standard error."""
-    try:
-        code = calicoctl.main(list(arguments), prog_name="calicoctl", standalone_mode=False)
-        sys.stdout.flush()
-    except click.Abort as error:
-        raise KeyboardInterrupt from error
-    except click.ClickException as error:
-        error.show()
-        return FAILED
-    except CalicoError as error:
-        click.echo(str(error), err=True)
-        return FAILED
-    except OSError as error:
-        return _refused_by_system(error)
-    return code if isinstance(code, int) else 0
-
-
-def _refused_by_system(error: OSError) -> int:
-    """Say so, unless the reader of our output just went away; and stop printing."""
-    if error.errno != errno.EPIPE:
-        place = f"{error.filename}: " if error.filename else ""
-        click.echo(f"calicoctl: {place}{error.strerror or error}", err=True)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), _STANDARD_OUTPUT)
-    return FAILED
-
-
-@click.group(
-    cls=Group,
-    context_settings=_HELP,
-    examples=(
-        "calicoctl apply -f policy.yaml",
-        "calicoctl get networkpolicies -A -o wide",
-        "calicoctl node status",
-    ),
-    epilog="The datastore is found in /etc/calico/calicoctl.cfg if there is one, else in the environment:"
-    " ETCD_ENDPOINTS, ETCD_CA_CERT_FILE, ETCD_CERT_FILE, ETCD_KEY_FILE, ETCD_USERNAME, ETCD_PASSWORD.",
-)
-@click.option(
-    "-l",
-    "--log-level",
-    type=click.Choice(_LEVELS),
-    default="panic",
-    show_default=True,
-    help="What to log on standard error.",
-)
-def calicoctl(log_level: str) -> None:
-    """Manage Calico's resources and the services of a node."""
-    from libcalico import logs  # noqa: PLC0415 - not for help
-
-    logs.configure(log_level)
-
-
-@calicoctl.command(
-    examples=("calicoctl create -f pool.yaml", "calicoctl create -f policies/ --skip-exists")
+@click.command(
+    cls=Command,
+    examples=("calicoctl create -f pool.yaml", "calicoctl create -f policies/ --skip-exists"),
 )
 @takes_input
-@config
+@access
 @click.option("--skip-exists", is_flag=True, help="What exists already is left as it is, no error.")
-def create(given: Input, config: str | None, skip_exists: bool) -> None:
+def create(given: Input, connection: Access, skip_exists: bool) -> None:
     """Create resources; they must not exist."""
-    _change("create", given, config, AlreadyExistsError if skip_exists else None)
+    _change("create", given, connection, AlreadyExistsError if skip_exists else None)
 
 
-@calicoctl.command(examples=("calicoctl apply -f policy.yaml", "calicoctl apply -R -f policies/"))
+@click.command(
+    cls=Command, examples=("calicoctl apply -f policy.yaml", "calicoctl apply -R -f policies/")
+)
 @takes_input
-@config
-def apply(given: Input, config: str | None) -> None:
+@access
+def apply(given: Input, connection: Access) -> None:
     """Create resources, or replace those that exist."""
-    _change("apply", given, config)
+    _change("apply", given, connection)
 
 
-@calicoctl.command(examples=("calicoctl replace -f policy.yaml",))
+@click.command(cls=Command, examples=("calicoctl replace -f policy.yaml",))
 @takes_input
-@config
-def replace(given: Input, config: str | None) -> None:
+@access
+def replace(given: Input, connection: Access) -> None:
     """Replace resources; they must exist.
 
     A document with a resourceVersion replaces that version only.
     """
-    _change("replace", given, config)
+    _change("replace", given, connection)
 
 
-@calicoctl.command(
-    examples=("calicoctl delete networkpolicy web -n shop", "calicoctl delete -f policy.yaml")
+@click.command(
+    cls=Command,
+    examples=("calicoctl delete networkpolicy web -n shop", "calicoctl delete -f policy.yaml"),
 )
-@click.argument("kind", required=False)
+@kind_argument(required=False)
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @takes_input
-@config
+@access
 @click.option("-s", "--skip-not-exists", is_flag=True, help="What does not exist is no error.")
 def delete(
     given: Input,
     kind: str | None,
     names: tuple[str, ...],
-    config: str | None,
+    connection: Access,
     skip_not_exists: bool,
 ) -> None:
     """Delete resources, named on the command line or in files."""
     ignore = NotFoundError if skip_not_exists else None
     if kind is None:
-        _change("delete", given, config, ignore)
+        _change("delete", given, connection, ignore)
         return
     _refuse_both(given)
     if not names:
@@ -140,7 +81,7 @@ def delete(
     from calicoctl.commands import write  # noqa: PLC0415 - only this command needs it
 
     exact, where = kinds.located(kind, given.namespace)
-    _change_all("delete", write.named(exact, names, where), config, ignore)
+    _change_all("delete", write.named(exact, names, where), connection, ignore)
 
 
 class _ListsKinds(Command):
@@ -155,25 +96,28 @@ class _ListsKinds(Command):
             formatter.write_dl(list(kinds.words()))
 
 
-@calicoctl.command(
+@click.command(
     cls=_ListsKinds,
     examples=(
         "calicoctl get nodes -o wide",
         "calicoctl get workloadendpoints -A",
         "calicoctl get networkpolicy web -n shop -o yaml --export",
+        "calicoctl get ippools -o custom-columns=NAME,CIDR",
+        "calicoctl get ippools -o go-template='{{range .}}{{range .Items}}{{.Name}} {{end}}{{end}}'",
     ),
 )
-@click.argument("kind", required=False)
+@kind_argument(required=False)
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @takes_input
-@config
+@access
 @click.option(
     "-o",
     "--output",
-    type=click.Choice(["ps", "wide", "yaml", "yml", "json"]),
     default="ps",
     show_default=True,
-    help="Form of the output; ps is a table, wide one with more columns.",
+    metavar="FORM",
+    help="ps (a table), wide (one with more columns), yaml, json, custom-columns=A,B,"
+    " go-template=TEMPLATE or go-template-file=FILE.",
 )
 @click.option("-A", "-a", "--all-namespaces", is_flag=True, help="List all namespaces.")
 @click.option(
@@ -183,14 +127,16 @@ def get(
     given: Input,
     kind: str | None,
     names: tuple[str, ...],
-    config: str | None,
-    output: read.Format,
+    connection: Access,
+    output: str,
     all_namespaces: bool,
     export: bool,
 ) -> None:
     """Show resources: all of a kind, by name, or those that a file names."""
+    from calicoctl import forms  # noqa: PLC0415 - only this command needs it
     from calicoctl.commands import read  # noqa: PLC0415 - only this command needs it
 
+    form = forms.parse(output)
     ask: Callable[[Client], read.Found]
     if kind is not None:
         _refuse_both(given)
@@ -201,10 +147,10 @@ def get(
         raise click.UsageError("say what to show: a kind, or -f FILE")
     from calicoctl.session import connected  # noqa: PLC0415 - loads the driver
 
-    with connected(config) as client:
+    with connected(connection) as client:
         found = ask(client)
         show_namespace = all_namespaces or given.namespace is not None
-        text = read.render(client, found, output, show_namespace=show_namespace, export=export)
+        text = read.render(client, found, form, show_namespace=show_namespace, export=export)
     click.echo(text, nl=False)
     for missing in found.missing:
         click.echo(missing, err=True)
@@ -212,10 +158,10 @@ def get(
         raise click.exceptions.Exit(FAILED)
 
 
-@calicoctl.command(
-    examples=("""calicoctl patch ippool demo -p '{"spec": {"natOutgoing": true}}'""",)
+@click.command(
+    cls=Command, examples=("""calicoctl patch ippool demo -p '{"spec": {"natOutgoing": true}}'""",)
 )
-@click.argument("kind")
+@kind_argument()
 @click.argument("name")
 @click.option("-p", "--patch", "text", required=True, metavar="JSON", help="What to change.")
 @click.option(
@@ -226,10 +172,10 @@ def get(
     default="strategic",
     help="Both mean the same for Calico's resources: objects are merged, lists replaced.",
 )
-@config
+@access
 @namespace
 def patch(
-    kind: str, name: str, text: str, form: str, config: str | None, namespace: str | None
+    kind: str, name: str, text: str, form: str, connection: Access, namespace: str | None
 ) -> None:
     """Change some fields of a resource; null removes a field."""
     del form  # none of these kinds has a list that a strategic merge would merge
@@ -240,23 +186,24 @@ def patch(
     changes = change.parse_patch(text)
     from calicoctl.session import connected  # noqa: PLC0415 - loads the driver
 
-    with connected(config) as client:
+    with connected(connection) as client:
         change.patch(client, wanted, changes)
     click.echo(f"Successfully patched 1 '{wanted.kind}' resource")
 
 
-@calicoctl.command(
+@click.command(
+    cls=Command,
     examples=(
         "calicoctl label nodes host-1 rack=r1",
         "calicoctl label nodes host-1 rack --remove",
-    )
+    ),
 )
-@click.argument("kind")
+@kind_argument()
 @click.argument("name")
 @click.argument("assignment", metavar="KEY=VALUE|KEY")
 @click.option("--overwrite", is_flag=True, help="Change a label that is set already.")
 @click.option("--remove", is_flag=True, help="Remove the label KEY.")
-@config
+@access
 @namespace
 def label(
     kind: str,
@@ -264,7 +211,7 @@ def label(
     assignment: str,
     overwrite: bool,
     remove: bool,
-    config: str | None,
+    connection: Access,
     namespace: str | None,
 ) -> None:
     """Set or remove a label of a resource."""
@@ -276,12 +223,12 @@ def label(
     from calicoctl.session import connected  # noqa: PLC0415 - loads the driver
 
     wanted = kinds.identity(kind, name, namespace)
-    with connected(config) as client:
+    with connected(connection) as client:
         done = change.label(client, wanted, key, None if remove else value, overwrite=overwrite)
     click.echo(done)
 
 
-@calicoctl.command(examples=("calicoctl validate -f policies/ -R",))
+@click.command(cls=Command, examples=("calicoctl validate -f policies/ -R",))
 @takes_input
 def validate(given: Input) -> None:
     """Check files without a datastore."""
@@ -292,10 +239,10 @@ def validate(given: Input) -> None:
         _finish(Outcome("validate", [r.kind for r in resources], len(resources), []))
 
 
-@calicoctl.command("version", examples=("calicoctl version", "calicoctl version --client"))
+@click.command("version", cls=Command, examples=("calicoctl version", "calicoctl version --client"))
 @click.option("--client", "client_only", is_flag=True, help="Do not ask the cluster.")
-@config
-def show_version(client_only: bool, config: str | None) -> None:
+@access
+def show_version(client_only: bool, connection: Access) -> None:
     """Show the version of this program and of the cluster."""
     from calicoctl.commands import version  # noqa: PLC0415 - only this command needs it
 
@@ -303,26 +250,26 @@ def show_version(client_only: bool, config: str | None) -> None:
     if not client_only:
         from calicoctl.session import connected  # noqa: PLC0415 - loads the driver
 
-        with connected(config) as client:
+        with connected(Access(connection.config, any_version=True)) as client:
             click.echo(version.of_cluster(client))
 
 
 def _change(
-    verb: Verb, given: Input, config: str | None, ignore: type[CalicoError] | None = None
+    verb: Verb, given: Input, connection: Access, ignore: type[CalicoError] | None = None
 ) -> None:
     """Do a verb for each resource of the input."""
-    _change_all(verb, _load(given, check=verb != "delete"), config, ignore)
+    _change_all(verb, _load(given, check=verb != "delete"), connection, ignore)
 
 
 def _change_all(
-    verb: Verb, resources: Sequence[Resource], config: str | None, ignore: type[CalicoError] | None
+    verb: Verb, resources: Sequence[Resource], connection: Access, ignore: type[CalicoError] | None
 ) -> None:
     if not resources:
         return
     from calicoctl.commands import write  # noqa: PLC0415 - only these commands need it
     from calicoctl.session import connected  # noqa: PLC0415 - loads the driver
 
-    with connected(config) as client:
+    with connected(connection) as client:
         outcome = write.run(verb, resources, client, ignore=ignore)
     _finish(outcome)
 
@@ -348,6 +295,3 @@ def _load(given: Input, *, check: bool = True) -> list[Resource]:
 def _refuse_both(given: Input) -> None:
     if given.filename:
         raise click.UsageError("give either a kind or -f FILE, not both")
-
-
-calicoctl.add_command(node.node)

@@ -1,0 +1,96 @@
+"""The grammar of calicoctl. Errors become one message and an exit code here, once.
+
+One module for each family of commands, loaded when one of them is called or listed. They import what
+does the work when they run: help and ``version --client`` are at once.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from calicoctl.grammar import Group, accepts_access
+from libcalico.errors import CalicoError
+
+_LEVELS = ("panic", "fatal", "error", "warn", "info", "debug")
+_HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+#: Exit code of every failure, as in Go Calico.
+FAILED = 1
+_STANDARD_OUTPUT = 1
+_RESOURCES = "calicoctl.cli.resources"
+#: Command → where it is.
+_COMMANDS = {
+    "apply": f"{_RESOURCES}:apply",
+    "completion": "calicoctl.cli.completion:completion",
+    "create": f"{_RESOURCES}:create",
+    "delete": f"{_RESOURCES}:delete",
+    "ipam": "calicoctl.cli.ipam:ipam",
+    "get": f"{_RESOURCES}:get",
+    "label": f"{_RESOURCES}:label",
+    "node": "calicoctl.commands.node:node",
+    "patch": f"{_RESOURCES}:patch",
+    "replace": f"{_RESOURCES}:replace",
+    "validate": f"{_RESOURCES}:validate",
+    "version": f"{_RESOURCES}:show_version",
+}
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run calicoctl and return its exit code; an expected error is one message on standard error."""
+    try:
+        code = calicoctl.main(list(arguments), prog_name="calicoctl", standalone_mode=False)
+        sys.stdout.flush()
+    except click.Abort as error:
+        raise KeyboardInterrupt from error
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return FAILED
+    except CalicoError as error:
+        click.echo(str(error), err=True)
+        return FAILED
+    except OSError as error:
+        return _refused_by_system(error)
+    return code if isinstance(code, int) else 0
+
+
+def _refused_by_system(error: OSError) -> int:
+    """Say so, unless the reader of our output just went away; and stop printing."""
+    if error.errno != errno.EPIPE:
+        place = f"{error.filename}: " if error.filename else ""
+        click.echo(f"calicoctl: {place}{error.strerror or error}", err=True)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), _STANDARD_OUTPUT)
+    return FAILED
+
+
+@click.group(
+    cls=Group,
+    lazy=_COMMANDS,
+    context_settings=_HELP,
+    examples=(
+        "calicoctl apply -f policy.yaml",
+        "calicoctl get networkpolicies -A -o wide",
+        "calicoctl node status",
+    ),
+    epilog="The datastore is found in /etc/calico/calicoctl.cfg if there is one, else in the environment:"
+    " ETCD_ENDPOINTS, ETCD_CA_CERT_FILE, ETCD_CERT_FILE, ETCD_KEY_FILE, ETCD_USERNAME, ETCD_PASSWORD.",
+)
+@click.option(
+    "-l",
+    "--log-level",
+    type=click.Choice(_LEVELS),
+    default="panic",
+    show_default=True,
+    help="What to log on standard error.",
+)
+@accepts_access
+def calicoctl(log_level: str) -> None:
+    """Manage Calico's resources and the services of a node."""
+    from libcalico import logs  # noqa: PLC0415 - not for help
+
+    logs.configure(log_level)
