@@ -101,6 +101,27 @@ def _nats(resource: Any, _: Context) -> str:
     return gotext.joined(sorted({nat.external_ip for nat in resource.spec.ip_nats}))
 
 
+def _count(attribute: str) -> Cell:
+    return lambda resource, _: str(len(getattr(resource.spec, attribute)))
+
+
+def _pod_selector(resource: Any, _: Context) -> str:
+    """Return a Kubernetes selector as ``kubectl`` shows it."""
+    selector = resource.spec.pod_selector
+    equal = [f"{key}={value}" for key, value in sorted(selector.match_labels.items())]
+    return ",".join([*equal, *map(_expression, selector.match_expressions)])
+
+
+def _expression(expression: Any) -> str:
+    match expression.operator:
+        case "Exists":
+            return str(expression.key)
+        case "DoesNotExist":
+            return f"!{expression.key}"
+    operator = "in" if expression.operator == "In" else "notin"
+    return f"{expression.key} {operator} ({','.join(sorted(expression.values))})"
+
+
 _POLICY_CELLS: Mapping[str, Cell] = {
     "NAME": _name,
     "TIER": _spec("tier"),
@@ -120,6 +141,7 @@ def _set(cells: Mapping[str, Cell]) -> Columns:
 
 
 _BGP_CONFIGURATION = ("NAME", "LOGSEVERITY", "MESHENABLED", "ASNUMBER")
+_BGP_FILTER = ("NAME", "NUMEXPORTV4", "NUMIMPORTV4", "NUMEXPORTV6", "NUMIMPORTV6")
 _BGP_PEER = ("NAME", "PEERIP", "NODE", "ASN")
 _CLUSTER = ("NAME", "CLUSTERGUID", "CLUSTERTYPE", "CALICOVERSION", "DATASTOREREADY")
 _POOL_WIDE = (
@@ -146,6 +168,17 @@ COLUMNS: Mapping[str, Columns] = {
         },
         _BGP_CONFIGURATION,
         _BGP_CONFIGURATION,
+    ),
+    "BGPFilter": Columns(
+        {
+            "NAME": _name,
+            "NUMEXPORTV4": _count("export_v4"),
+            "NUMIMPORTV4": _count("import_v4"),
+            "NUMEXPORTV6": _count("export_v6"),
+            "NUMIMPORTV6": _count("import_v6"),
+        },
+        _BGP_FILTER,
+        _BGP_FILTER,
     ),
     "BGPPeer": Columns(
         {"NAME": _name, "PEERIP": _spec("peer_ip"), "NODE": _peer_node, "ASN": _as_of_peer},
@@ -194,6 +227,17 @@ COLUMNS: Mapping[str, Columns] = {
         ("NAME", "CIDR", "SELECTOR"),
         _POOL_WIDE,
     ),
+    "IPReservation": Columns(
+        {"NAME": _name, "CIDRS": _list("reserved_cidrs")}, ("NAME",), ("NAME", "CIDRS")
+    ),
+    "KubeControllersConfiguration": Columns({"NAME": _name}, ("NAME",), ("NAME",)),
+    "StagedGlobalNetworkPolicy": _policy(_POLICY_CELLS),
+    "StagedKubernetesNetworkPolicy": Columns(
+        {**_IN_NAMESPACE, "NAME": _name, "PODSELECTOR": _pod_selector},
+        ("NAME",),
+        ("NAME", "PODSELECTOR"),
+    ),
+    "StagedNetworkPolicy": _policy({**_IN_NAMESPACE, **_POLICY_CELLS}),
     "Node": Columns(
         {
             "NAME": _name,

@@ -4,10 +4,16 @@ import pytest
 
 from calicoctl.columns import COLUMNS, Context
 from calicoctl.printers import OF_CLUSTER, as_json, as_yaml, document, listing, table
+from libcalico.resources.bgpfilter import BGPFilter, BGPFilterSpec, FilterRule
+from libcalico.resources.kubepolicy import LabelSelector, LabelSelectorRequirement
 from libcalico.resources.model import ObjectMeta
 from libcalico.resources.nodes import Node, NodeBGPSpec, NodeSpec
 from libcalico.resources.policy import Tier, TierSpec
 from libcalico.resources.registry import KINDS
+from libcalico.resources.staged import (
+    StagedKubernetesNetworkPolicy,
+    StagedKubernetesNetworkPolicySpec,
+)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -35,6 +41,30 @@ def test_a_node_without_an_as_number_shows_the_inherited_one():
     )
     text = table("Node", [node], wide=True, namespaced=False, context=Context(64999))
     assert text.split("\n")[1].split() == ["n", "(64999)", "10.0.0.1/24"]
+
+
+def test_a_pod_selector_is_shown_as_kubectl_shows_it():
+    requirement = LabelSelectorRequirement
+    expressions = [
+        requirement(key="zone", operator="NotIn", values=["b", "a"]),
+        requirement(key="app", operator="Exists"),
+        requirement(key="old", operator="DoesNotExist"),
+    ]
+    selector = LabelSelector(match_labels={"b": "2", "a": "1"}, match_expressions=expressions)
+    policy = StagedKubernetesNetworkPolicy(
+        metadata=ObjectMeta(name="p", namespace="ns"),
+        spec=StagedKubernetesNetworkPolicySpec(pod_selector=selector),
+    )
+    text = table(policy.kind, [policy], wide=True, namespaced=False, context=Context())
+    assert text.split("\n")[1].split(maxsplit=1)[1].strip() == "a=1,b=2,zone notin (a,b),app,!old"
+
+
+def test_a_filter_is_shown_by_the_number_of_its_rules():
+    rule = FilterRule(action="Reject")
+    spec = BGPFilterSpec(export_v4=[rule, rule], import_v6=[rule])
+    one = BGPFilter(metadata=ObjectMeta(name="f"), spec=spec)
+    text = table("BGPFilter", [one], wide=False, namespaced=False, context=Context())
+    assert text.split("\n")[1].split() == ["f", "2", "0", "0", "1"]
 
 
 def test_tiers_are_listed_by_order_none_last():

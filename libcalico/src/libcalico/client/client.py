@@ -6,32 +6,51 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from libcalico.client import initialization, nodes, policymigration, pools, poolsplit, tiers
+from libcalico.client import (
+    initialization,
+    nodes,
+    peers,
+    policymigration,
+    pools,
+    poolsplit,
+    tiers,
+)
 from libcalico.client.behaviour import Behaviour
 from libcalico.client.cleanup import AddressCleanup
 from libcalico.client.resource_client import ResourceClient
 from libcalico.datastore.backend import Backend
 from libcalico.resources.bgp import BGPConfiguration, BGPPeer
+from libcalico.resources.bgpfilter import BGPFilter
 from libcalico.resources.clusterinfo import ClusterInformation
 from libcalico.resources.endpoints import WorkloadEndpoint
 from libcalico.resources.felixconfig import FelixConfiguration
 from libcalico.resources.hostendpoints import HostEndpoint
 from libcalico.resources.ippools import IPPool
+from libcalico.resources.kubecontrollers import KubeControllersConfiguration
 from libcalico.resources.model import Resource
 from libcalico.resources.networksets import GlobalNetworkSet, NetworkSet
 from libcalico.resources.nodes import Node
 from libcalico.resources.policy import GlobalNetworkPolicy, NetworkPolicy, Tier
 from libcalico.resources.profiles import Profile, default_allow
 from libcalico.resources.registry import class_of
+from libcalico.resources.reservations import IPReservation
+from libcalico.resources.staged import (
+    StagedGlobalNetworkPolicy,
+    StagedKubernetesNetworkPolicy,
+    StagedNetworkPolicy,
+)
 
 R = TypeVar("R", bound=Resource)
 
 _BEHAVIOURS: dict[type[Resource], Behaviour[Any]] = {
-    GlobalNetworkPolicy: tiers.GLOBAL_POLICY_BEHAVIOUR,
+    BGPPeer: peers.BEHAVIOUR,
+    GlobalNetworkPolicy: tiers.POLICY_BEHAVIOUR,
     IPPool: pools.BEHAVIOUR,
     NetworkPolicy: tiers.POLICY_BEHAVIOUR,
     Node: nodes.BEHAVIOUR,
     Profile: Behaviour(synthetic=(default_allow(),)),
+    StagedGlobalNetworkPolicy: tiers.POLICY_BEHAVIOUR,
+    StagedNetworkPolicy: tiers.POLICY_BEHAVIOUR,
     Tier: tiers.BEHAVIOUR,
 }
 
@@ -55,6 +74,7 @@ class Client:
         self.addresses = addresses
         self.pause = pause
         self.bgpconfigurations = self._of(BGPConfiguration)
+        self.bgpfilters = self._of(BGPFilter)
         self.bgppeers = self._of(BGPPeer)
         self.clusterinformations = self._of(ClusterInformation)
         self.felixconfigurations = self._of(FelixConfiguration)
@@ -62,10 +82,15 @@ class Client:
         self.globalnetworksets = self._of(GlobalNetworkSet)
         self.hostendpoints = self._of(HostEndpoint)
         self.ippools = self._of(IPPool)
+        self.ipreservations = self._of(IPReservation)
+        self.kubecontrollersconfigurations = self._of(KubeControllersConfiguration)
         self.networkpolicies = self._of(NetworkPolicy)
         self.networksets = self._of(NetworkSet)
         self.nodes = self._of(Node)
         self.profiles = self._of(Profile)
+        self.stagedglobalnetworkpolicies = self._of(StagedGlobalNetworkPolicy)
+        self.stagedkubernetesnetworkpolicies = self._of(StagedKubernetesNetworkPolicy)
+        self.stagednetworkpolicies = self._of(StagedNetworkPolicy)
         self.tiers = self._of(Tier)
         self.workloadendpoints = self._of(WorkloadEndpoint)
 

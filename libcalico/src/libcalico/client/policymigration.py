@@ -14,13 +14,19 @@ from libcalico.datastore.model import Delete, Put, Revision
 from libcalico.errors import ConflictError, ValidationError
 from libcalico.resources import codec, policynames
 from libcalico.resources.model import ResourceId, id_of
+from libcalico.resources.staged import TieredPolicy
 
 if TYPE_CHECKING:
     from libcalico.client.client import Client
     from libcalico.datastore.model import KeyValue
 
 _log = logging.getLogger(__name__)
-_KINDS = ("GlobalNetworkPolicy", "NetworkPolicy")
+_KINDS = (
+    "GlobalNetworkPolicy",
+    "NetworkPolicy",
+    "StagedGlobalNetworkPolicy",
+    "StagedNetworkPolicy",
+)
 
 
 def migrate(client: Client) -> list[str]:
@@ -45,7 +51,7 @@ def _move(client: Client, kind: str, item: KeyValue) -> ResourceId | None:
     except ValidationError as problem:
         _log.warning("stored policy cannot be read key=%s problem=%s", item.key, problem)
         return None
-    if which is None or not isinstance(policy, policynames.Policy):
+    if which is None or not isinstance(policy, TieredPolicy):
         return None
     metadata = policy.metadata.with_(name=which.name, namespace=which.namespace)
     shown = policynames.as_shown(policy.with_(metadata=metadata))

@@ -21,8 +21,8 @@ from libcalico.resources import codec, policynames
 from libcalico.resources.defaults import with_defaults
 from libcalico.resources.ippools import IPPool
 from libcalico.resources.model import ObjectMeta, Resource, ResourceId, id_of
-from libcalico.resources.policy import GlobalNetworkPolicy, NetworkPolicy
 from libcalico.resources.shape import with_unknown_of
+from libcalico.resources.staged import TieredPolicy
 from libcalico.resources.validate import validate
 
 if TYPE_CHECKING:
@@ -267,13 +267,13 @@ class ResourceClient(Generic[R]):
 
 
 def _as_shown(resource: R) -> R:
-    if isinstance(resource, NetworkPolicy | GlobalNetworkPolicy):
+    if isinstance(resource, TieredPolicy):
         return cast(R, policynames.as_shown(resource))
     return with_defaults(resource) if isinstance(resource, IPPool) else resource
 
 
 def _encode(resource: Resource) -> bytes:
-    if isinstance(resource, NetworkPolicy | GlobalNetworkPolicy):
+    if isinstance(resource, TieredPolicy):
         return codec.encode(policynames.as_stored(resource))
     return codec.encode(resource)
 
@@ -329,7 +329,6 @@ def _replacement(document: R, stored: R) -> R:
         labels=document.metadata.labels, annotations=document.metadata.annotations
     )
     replacement = document.with_(metadata=metadata)
-    status = getattr(stored, "status", None)
-    if status and not getattr(document, "status", None):
-        replacement = replacement.with_(status=status)
+    if hasattr(document, "status") and document.status == type(document)().status:
+        replacement = replacement.with_(status=stored.status)  # type: ignore[attr-defined]
     return with_unknown_of(replacement, stored)

@@ -20,7 +20,7 @@ from libcalico.errors import ValidationError
 from libcalico.resources import strict
 from libcalico.resources.model import API_VERSION, Model, Resource
 from libcalico.resources.registry import KINDS, class_of
-from libcalico.resources.shape import ALWAYS, fields_of, models_by_name
+from libcalico.resources.shape import ALWAYS, FieldShape, fields_of, models_by_name
 
 #: Bytes that Go's serializer escapes inside strings; outside of strings they do not occur.
 _ESCAPES = (
@@ -214,13 +214,18 @@ def _plain(model: Model, *, omit_empty_structs: bool, keep_unknown: bool = True)
             value = _plain_nested(value, omit_empty_structs, keep_unknown)
         elif field.is_map and value:
             value = dict(sorted(value.items()))
-        if omit_empty_structs and value == {} and field.name not in ("metadata", "spec"):
+        if omit_empty_structs and value == {} and _is_left_out_empty(field):
             continue
         document[field.name] = value
     if keep_unknown:
         for name, value in model.unknown_fields.items():
             document.setdefault(name, value)
     return document
+
+
+def _is_left_out_empty(field: FieldShape) -> bool:
+    """Tell whether an empty struct says nothing; one that might have been absent says that it is there."""
+    return field.unset is ALWAYS and field.name not in ("metadata", "spec")
 
 
 def _plain_nested(value: Any, omit_empty_structs: bool, keep_unknown: bool) -> Any:

@@ -8,14 +8,20 @@ Source: ``calico-control-plane.md`` 2.1, 2.2, 2.7, 2.9, 1.6, 1.7.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from ipaddress import ip_interface
-from typing import Literal, TypeVar, cast
+from types import MappingProxyType
+from typing import Any, Literal, TypeVar, cast
 
 from libcalico.errors import ValidationError
 from libcalico.resources.bgp import BGPConfiguration
 from libcalico.resources.endpoints import WorkloadEndpoint
-from libcalico.resources.felixconfig import FelixConfiguration, FelixConfigurationSpec
+from libcalico.resources.felixconfig import FelixConfiguration
 from libcalico.resources.ippools import IPPool
+from libcalico.resources.kubecontrollers import (
+    KubeControllersConfiguration,
+    KubeControllersConfigurationSpec,
+)
 from libcalico.resources.model import Resource
 from libcalico.resources.names import (
     DEFAULT_TIER,
@@ -25,6 +31,12 @@ from libcalico.resources.names import (
     name_of,
 )
 from libcalico.resources.policy import GlobalNetworkPolicy, NetworkPolicy, PolicyType, Tier
+from libcalico.resources.staged import (
+    StagedGlobalNetworkPolicy,
+    StagedKubernetesNetworkPolicy,
+    StagedNetworkPolicy,
+    TieredPolicy,
+)
 
 DEFAULT_TIER_ORDER = 1_000_000.0
 #: Order and default action of the tiers that every cluster has.
@@ -44,24 +56,8 @@ def with_defaults(resource: AnyResource) -> AnyResource:
 
     What cannot be filled in because other fields are wrong stays unset; validation names the cause.
     """
-    return cast(AnyResource, _filled_in(resource))
-
-
-def _filled_in(resource: Resource) -> Resource:
-    match resource:
-        case IPPool():
-            return _pool(resource)
-        case NetworkPolicy() | GlobalNetworkPolicy():
-            return _policy(resource)
-        case Tier():
-            return _tier(resource)
-        case WorkloadEndpoint():
-            return _endpoint(resource)
-        case BGPConfiguration():
-            return _bgp(resource)
-        case FelixConfiguration():
-            return resource.with_(spec=_felix(resource.spec))
-    return resource
+    fill_in = _FILL_IN.get(type(resource))
+    return cast(AnyResource, fill_in(resource)) if fill_in else resource
 
 
 def _pool(pool: IPPool) -> IPPool:
@@ -89,7 +85,38 @@ def _canonical_cidr(cidr: str) -> str:
         return cidr
 
 
-def _policy(policy: NetworkPolicy | GlobalNetworkPolicy) -> NetworkPolicy | GlobalNetworkPolicy:
+def _staged(policy: StagedNetworkPolicy | StagedGlobalNetworkPolicy) -> TieredPolicy:
+    """Fill in the action, and what a policy has; one that only says Delete has no types."""
+    action = policy.spec.staged_action or "Set"
+    complete = _policy(policy.with_(spec=policy.spec.with_(staged_action=action)))
+    if action != "Delete":
+        return complete
+    return complete.with_(spec=complete.spec.with_(types=[]))
+
+
+def _kube_controllers(config: KubeControllersConfiguration) -> KubeControllersConfiguration:
+    """Fill in what is unset, in the spec and in what the status says that runs."""
+    status = config.status
+    running = _controllers_spec(status.running_config)
+    return config.with_(
+        spec=_controllers_spec(config.spec), status=status.with_(running_config=running)
+    )
+
+
+def _controllers_spec(spec: KubeControllersConfigurationSpec) -> KubeControllersConfigurationSpec:
+    controllers = spec.controllers
+    balancer, migration = controllers.load_balancer, controllers.policy_migration
+    if balancer is not None:
+        balancer = balancer.with_(assign_ips=balancer.assign_ips or "AllServices")
+    if migration is not None:
+        migration = migration.with_(enabled=migration.enabled or "Enabled")
+    return spec.with_(
+        health_checks=spec.health_checks or "Enabled",
+        controllers=controllers.with_(load_balancer=balancer, policy_migration=migration),
+    )
+
+
+def _policy(policy: TieredPolicy) -> TieredPolicy:
     spec = policy.spec
     tier = spec.tier or DEFAULT_TIER
     types = spec.types or _types(bool(spec.ingress), bool(spec.egress))
@@ -137,18 +164,44 @@ def _bgp(config: BGPConfiguration) -> BGPConfiguration:
     )
 
 
-def _felix(spec: FelixConfigurationSpec) -> FelixConfigurationSpec:
+def _felix(config: FelixConfiguration) -> FelixConfiguration:
     """Fill in the four fields that Go's client stores with every FelixConfiguration."""
+    spec = config.spec
     balancing, without = "TCP", "Enabled"
     if spec.bpf_connect_time_load_balancing_enabled is not None:
         balancing = "Enabled" if spec.bpf_connect_time_load_balancing_enabled else "Disabled"
         without = "Disabled"
-    return spec.with_(
-        nftables_mode=spec.nftables_mode or "Auto",
-        bpf_connect_time_load_balancing=spec.bpf_connect_time_load_balancing or balancing,
-        bpf_host_networked_nat_without_ctlb=spec.bpf_host_networked_nat_without_ctlb or without,
-        floating_ips=spec.floating_ips or "Disabled",
+    return config.with_(
+        spec=spec.with_(
+            nftables_mode=spec.nftables_mode or "Auto",
+            bpf_connect_time_load_balancing=spec.bpf_connect_time_load_balancing or balancing,
+            bpf_host_networked_nat_without_ctlb=(
+                spec.bpf_host_networked_nat_without_ctlb or without
+            ),
+            floating_ips=spec.floating_ips or "Disabled",
+        )
     )
+
+
+def _staged_kubernetes(policy: StagedKubernetesNetworkPolicy) -> StagedKubernetesNetworkPolicy:
+    return policy.with_(spec=policy.spec.with_(staged_action=policy.spec.staged_action or "Set"))
+
+
+_FILL_IN: Mapping[type[Resource], Callable[[Any], Resource]] = MappingProxyType(
+    {
+        BGPConfiguration: _bgp,
+        FelixConfiguration: _felix,
+        GlobalNetworkPolicy: _policy,
+        IPPool: _pool,
+        KubeControllersConfiguration: _kube_controllers,
+        NetworkPolicy: _policy,
+        StagedGlobalNetworkPolicy: _staged,
+        StagedKubernetesNetworkPolicy: _staged_kubernetes,
+        StagedNetworkPolicy: _staged,
+        Tier: _tier,
+        WorkloadEndpoint: _endpoint,
+    }
+)
 
 
 def with_labels(resource: AnyResource, labels: dict[str, str]) -> AnyResource:

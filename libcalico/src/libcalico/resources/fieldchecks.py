@@ -131,6 +131,13 @@ def network(path: str, text: str, *, masked: bool = True) -> Iterator[str]:
         yield f"{path}: {text!r} has host bits set; did you mean {str(found)!r}?"
 
 
+def is_inside(part: Network, whole: Network) -> bool:
+    """Tell whether a network is a part of another one, or all of it."""
+    if isinstance(part, IPv4Network):
+        return isinstance(whole, IPv4Network) and part.subnet_of(whole)
+    return isinstance(whole, IPv6Network) and part.subnet_of(whole)
+
+
 def network_or_address(path: str, text: str) -> Iterator[str]:
     """Require a CIDR or an IP address."""
     if parse_address(text) is None and parse_network(text) is None:

@@ -20,7 +20,13 @@ _UNKNOWN = "_unknown"
 
 
 class Model(msgspec.Struct, kw_only=True, omit_defaults=True, rename="camel", dict=True):
-    """Base of every value inside a resource. Treat it as immutable; change with :meth:`with_`."""
+    """Base of every value inside a resource. Treat it as immutable; change with :meth:`with_`.
+
+    Attributes:
+        WRITTEN_FIRST: fields (snake_case) that are written in front of those of the base classes.
+    """
+
+    WRITTEN_FIRST: ClassVar[tuple[str, ...]] = ()
 
     @property
     def unknown_fields(self) -> dict[str, Any]:

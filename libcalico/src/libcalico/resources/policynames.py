@@ -12,15 +12,13 @@ import msgspec
 from libcalico.resources.codec import encode_json
 from libcalico.resources.defaults import with_labels
 from libcalico.resources.names import DEFAULT_TIER, TIER_LABEL
-from libcalico.resources.policy import GlobalNetworkPolicy, NetworkPolicy
+from libcalico.resources.staged import TieredPolicy
 
 NAME_ANNOTATION = "projectcalico.org/metadata"
 _OLD_PREFIX = f"{DEFAULT_TIER}."
 
-Policy = NetworkPolicy | GlobalNetworkPolicy
 
-
-def as_stored(policy: Policy) -> Policy:
+def as_stored(policy: TieredPolicy) -> TieredPolicy:
     """Return the policy with its name in the annotation."""
     metadata = policy.metadata
     name = encode_json({"name": metadata.name}).decode()
@@ -28,7 +26,7 @@ def as_stored(policy: Policy) -> Policy:
     return policy.with_(metadata=metadata.with_(annotations=annotations))
 
 
-def as_shown(policy: Policy) -> Policy:
+def as_shown(policy: TieredPolicy) -> TieredPolicy:
     """Return a stored policy as its author knows it: named as given, without the annotation.
 
     The label of its tier is added if an old release did not store it.

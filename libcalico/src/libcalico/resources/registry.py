@@ -7,19 +7,28 @@ from types import MappingProxyType
 
 from libcalico.errors import ValidationError
 from libcalico.resources.bgp import BGPConfiguration, BGPPeer
+from libcalico.resources.bgpfilter import BGPFilter
 from libcalico.resources.clusterinfo import ClusterInformation
 from libcalico.resources.endpoints import WorkloadEndpoint
 from libcalico.resources.felixconfig import FelixConfiguration
 from libcalico.resources.hostendpoints import HostEndpoint
 from libcalico.resources.ippools import IPPool
+from libcalico.resources.kubecontrollers import KubeControllersConfiguration
 from libcalico.resources.model import Resource
 from libcalico.resources.networksets import GlobalNetworkSet, NetworkSet
 from libcalico.resources.nodes import Node
 from libcalico.resources.policy import GlobalNetworkPolicy, NetworkPolicy, Tier
 from libcalico.resources.profiles import Profile
+from libcalico.resources.reservations import IPReservation
+from libcalico.resources.staged import (
+    StagedGlobalNetworkPolicy,
+    StagedKubernetesNetworkPolicy,
+    StagedNetworkPolicy,
+)
 
 _CLASSES: tuple[type[Resource], ...] = (
     BGPConfiguration,
+    BGPFilter,
     BGPPeer,
     ClusterInformation,
     FelixConfiguration,
@@ -27,10 +36,15 @@ _CLASSES: tuple[type[Resource], ...] = (
     GlobalNetworkSet,
     HostEndpoint,
     IPPool,
+    IPReservation,
+    KubeControllersConfiguration,
     NetworkPolicy,
     NetworkSet,
     Node,
     Profile,
+    StagedGlobalNetworkPolicy,
+    StagedKubernetesNetworkPolicy,
+    StagedNetworkPolicy,
     Tier,
     WorkloadEndpoint,
 )

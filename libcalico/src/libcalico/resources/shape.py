@@ -42,6 +42,8 @@ class FieldShape:
 def fields_of(model: type[Model]) -> tuple[FieldShape, ...]:
     """Return the fields in the order in which Go writes them."""
     writes_all = not model.__struct_config__.omit_defaults
+    fields = msgspec.structs.fields(model)
+    ordered = sorted(fields, key=lambda field: field.name not in model.WRITTEN_FIRST)
     return tuple(
         FieldShape(
             field.name,
@@ -50,7 +52,7 @@ def fields_of(model: type[Model]) -> tuple[FieldShape, ...]:
             _model_in(field.type),
             field.type in (dict[str, str], dict[str, str] | None),
         )
-        for field in msgspec.structs.fields(model)
+        for field in ordered
     )
 
 
@@ -63,17 +65,34 @@ def models_by_name(model: type[Model]) -> dict[str, FieldShape]:
 def with_unknown_of(new: M, old: Model) -> M:
     """Return ``new`` with the fields of ``old`` that this version does not know, down into structs.
 
-    What a person writes cannot name such fields, so replacing an object must not lose them. Lists are
-    the writer's: which of their members are the same as before cannot be told.
+    What a person writes cannot name such fields, so replacing an object must not lose them. A member
+    of a list that was changed is a new one: an unknown field of the old one could give it another
+    meaning than its writer sees (a condition of a rule, say).
     """
-    changes = {}
+    changes: dict[str, Any] = {}
     for field in fields_of(type(new)):
         value, before = getattr(new, field.attribute), getattr(old, field.attribute, None)
         if isinstance(value, Model) and isinstance(before, Model):
             changes[field.attribute] = with_unknown_of(value, before)
+        elif field.model is not None and isinstance(value, list) and isinstance(before, list):
+            changes[field.attribute] = _members_with_unknown(value, before)
     changed = new.with_(**changes)
     changed.keep_unknown({**old.unknown_fields, **new.unknown_fields})
     return changed
+
+
+def _members_with_unknown(members: list[M], before: list[M]) -> list[M]:
+    """Return the members, each with the unknown fields of one that was the same as far as we know."""
+    left = list(before)
+    result = []
+    for member in members:
+        same = next((old for old in left if old == member), None)
+        if same is None:
+            result.append(member)
+        else:
+            left = [old for old in left if old is not same]
+            result.append(with_unknown_of(member, same))
+    return result
 
 
 def _unset_value(model: type[Model], field: msgspec.structs.FieldInfo) -> Any:

@@ -16,29 +16,44 @@ from libcalico.errors import ValidationError
 from libcalico.resources import codec, strict
 from libcalico.resources import fieldchecks as check
 from libcalico.resources.bgp import BGPConfiguration, BGPPeer
+from libcalico.resources.bgpfilter import BGPFilter
 from libcalico.resources.clusterinfo import ClusterInformation
 from libcalico.resources.endpoints import WorkloadEndpoint
 from libcalico.resources.felixconfig import FelixConfiguration
 from libcalico.resources.hostendpoints import HostEndpoint
 from libcalico.resources.ippools import IPPool
+from libcalico.resources.kubecontrollers import KubeControllersConfiguration
 from libcalico.resources.model import Resource
 from libcalico.resources.networksets import GlobalNetworkSet, NetworkSet
 from libcalico.resources.nodes import Node
 from libcalico.resources.policy import GlobalNetworkPolicy, NetworkPolicy, Tier
 from libcalico.resources.profiles import Profile
+from libcalico.resources.reservations import IPReservation
+from libcalico.resources.staged import (
+    StagedGlobalNetworkPolicy,
+    StagedKubernetesNetworkPolicy,
+    StagedNetworkPolicy,
+)
 from libcalico.resources.validate_bgp import check_bgp_configuration, check_bgp_peer
+from libcalico.resources.validate_bgpfilter import check_bgp_filter
 from libcalico.resources.validate_endpoints import check_endpoint, check_host_endpoint
 from libcalico.resources.validate_hosts import (
     check_cluster_information,
     check_felix_configuration,
     check_node,
 )
+from libcalico.resources.validate_kubecontrollers import check_kube_controllers
 from libcalico.resources.validate_policy import check_policy, check_profile, check_tier
-from libcalico.resources.validate_pools import check_network_set, check_pool
+from libcalico.resources.validate_pools import check_network_set, check_pool, check_reservation
+from libcalico.resources.validate_staged import (
+    check_staged_kubernetes_policy,
+    check_staged_policy,
+)
 
 _CHECKS: Mapping[type[Resource], Callable[[Any], Iterator[str]]] = MappingProxyType(
     {
         BGPConfiguration: check_bgp_configuration,
+        BGPFilter: check_bgp_filter,
         BGPPeer: check_bgp_peer,
         ClusterInformation: check_cluster_information,
         FelixConfiguration: check_felix_configuration,
@@ -46,30 +61,35 @@ _CHECKS: Mapping[type[Resource], Callable[[Any], Iterator[str]]] = MappingProxyT
         GlobalNetworkSet: check_network_set,
         HostEndpoint: check_host_endpoint,
         IPPool: check_pool,
+        IPReservation: check_reservation,
+        KubeControllersConfiguration: check_kube_controllers,
         NetworkPolicy: check_policy,
         NetworkSet: check_network_set,
         Node: check_node,
         Profile: check_profile,
+        StagedGlobalNetworkPolicy: check_staged_policy,
+        StagedKubernetesNetworkPolicy: check_staged_kubernetes_policy,
+        StagedNetworkPolicy: check_staged_policy,
         Tier: check_tier,
         WorkloadEndpoint: check_endpoint,
     }
 )
 _LABEL = check.DNS_LABEL.pattern
 _ONE_OR_TWO_LABELS = rf"{_LABEL}(?:\.{_LABEL})?"
+_POLICY_NAME = "one or two parts of a-z, 0-9 and '-', joined by '.'"
+_GLOBAL_POLICY_NAME = re.compile(_ONE_OR_TWO_LABELS)
+#: Copies of Kubernetes' policies and of OpenStack's security groups have prefixes of their own.
+_NAMESPACED_POLICY_NAME = re.compile(
+    rf"{_ONE_OR_TWO_LABELS}|(?:knp|ossg)\.default\.{check.DNS_SUBDOMAIN.pattern}"
+)
 #: Kind → what its names look like, where that is narrower than a DNS subdomain.
 _NAMES: Mapping[type[Resource], tuple[re.Pattern[str], str]] = MappingProxyType(
     {
         Tier: (re.compile(rf"(?=.{{1,63}}$){_LABEL}"), "at most 63 of a-z, 0-9 and '-'"),
-        GlobalNetworkPolicy: (
-            re.compile(_ONE_OR_TWO_LABELS),
-            "one or two parts of a-z, 0-9 and '-', joined by '.'",
-        ),
-        NetworkPolicy: (
-            re.compile(
-                rf"{_ONE_OR_TWO_LABELS}|(?:knp|ossg)\.default\.{check.DNS_SUBDOMAIN.pattern}"
-            ),
-            "one or two parts of a-z, 0-9 and '-', joined by '.'",
-        ),
+        GlobalNetworkPolicy: (_GLOBAL_POLICY_NAME, _POLICY_NAME),
+        NetworkPolicy: (_NAMESPACED_POLICY_NAME, _POLICY_NAME),
+        StagedGlobalNetworkPolicy: (_GLOBAL_POLICY_NAME, _POLICY_NAME),
+        StagedNetworkPolicy: (_NAMESPACED_POLICY_NAME, _POLICY_NAME),
     }
 )
 

@@ -17,7 +17,8 @@ from libcalico.resources.bgp import (
 _MAX_SELECTOR = 4096
 _MAX_LOCAL_SELECTOR = 1024
 _MAX_PEER_IP = 64
-_MAX_PRIORITY = 2147483646
+#: The largest priority that a route can have: BIRD's local preference counts down from one more.
+MAX_PRIORITY = 2147483646
 _COMMUNITY = re.compile(r"([0-9]{1,10}):([0-9]{1,10})(?::([0-9]{1,10}))?")
 _PEER_V4_PORT = re.compile(r"([0-9.]+):([0-9]{1,5})")
 _PEER_V6_PORT = re.compile(r"\[([0-9a-fA-F:.]+)\]:([0-9]{1,5})")
@@ -86,7 +87,7 @@ def _check_communities(spec: BGPConfigurationSpec) -> Iterator[str]:
             yield f"{path}.name: missing"
         elif community.name not in used:
             yield f"{path}.name: {community.name!r} is used by no member of spec.prefixAdvertisements"
-        yield from _check_community(f"{path}.value", community.value)
+        yield from check_community(f"{path}.value", community.value)
     for index, prefix in enumerate(spec.prefix_advertisements):
         path = f"spec.prefixAdvertisements[{index}]"
         yield from check.network(f"{path}.cidr", prefix.cidr)
@@ -94,10 +95,11 @@ def _check_communities(spec: BGPConfigurationSpec) -> Iterator[str]:
             yield f"{path}.communities: missing; write names from spec.communities, or values"
         for number, text in enumerate(prefix.communities):
             if text not in names:
-                yield from _check_community(f"{path}.communities[{number}]", text)
+                yield from check_community(f"{path}.communities[{number}]", text)
 
 
-def _check_community(path: str, text: str) -> Iterator[str]:
+def check_community(path: str, text: str) -> Iterator[str]:
+    """Require a community value, or (for the message) the name of one."""
     match = _COMMUNITY.fullmatch(text)
     if match:
         parts = [int(part) for part in match.groups() if part is not None]
@@ -128,7 +130,7 @@ def _check_host_side(spec: BGPConfigurationSpec) -> Iterator[str]:
     ):
         if priority is not None:
             path = f"spec.ipv{version}NormalRoutePriority"
-            yield from check.whole_number(path, priority, 1, _MAX_PRIORITY)
+            yield from check.whole_number(path, priority, 1, MAX_PRIORITY)
 
 
 def check_bgp_peer(peer: BGPPeer) -> Iterator[str]:

@@ -14,11 +14,11 @@ from libcalico.resources.policy import (
     GlobalNetworkPolicy,
     HTTPMatch,
     ICMPFields,
-    NetworkPolicy,
     Rule,
     Tier,
 )
 from libcalico.resources.profiles import Profile
+from libcalico.resources.staged import StagedGlobalNetworkPolicy, TieredPolicy
 
 Direction = Literal["ingress", "egress"]
 _PROTOCOLS = ("TCP", "UDP", "ICMP", "ICMPv6", "SCTP", "UDPLite")
@@ -30,8 +30,8 @@ _EVERYTHING = frozenset({ip_network("0.0.0.0/0"), ip_network("::/0")})
 _MAX_HTTP = 20
 
 
-def check_policy(policy: NetworkPolicy | GlobalNetworkPolicy) -> Iterator[str]:
-    """Check a NetworkPolicy or a GlobalNetworkPolicy."""
+def check_policy(policy: TieredPolicy) -> Iterator[str]:
+    """Check a NetworkPolicy or a GlobalNetworkPolicy, enforced or staged."""
     spec = policy.spec
     yield from check.subdomain("spec.tier", spec.tier)
     yield from check.selector("spec.selector", spec.selector)
@@ -40,11 +40,11 @@ def check_policy(policy: NetworkPolicy | GlobalNetworkPolicy) -> Iterator[str]:
     yield from check.unique("spec.performanceHints", spec.performance_hints)
     yield from _check_rules(spec.ingress, "ingress", policy.namespace)
     yield from _check_rules(spec.egress, "egress", policy.namespace)
-    if isinstance(policy, GlobalNetworkPolicy):
+    if isinstance(policy, GlobalNetworkPolicy | StagedGlobalNetworkPolicy):
         yield from _check_host_policy(policy)
 
 
-def _check_host_policy(policy: GlobalNetworkPolicy) -> Iterator[str]:
+def _check_host_policy(policy: GlobalNetworkPolicy | StagedGlobalNetworkPolicy) -> Iterator[str]:
     spec = policy.spec
     yield from check.selector("spec.namespaceSelector", spec.namespace_selector)
     if spec.do_not_track and spec.pre_dnat:

@@ -1,4 +1,4 @@
-"""Rules of IPPools and network sets. Source: ``calico-control-plane.md`` 2.2 and 2.8."""
+"""Rules of IPPools, reservations and network sets. Source: ``calico-control-plane.md`` 2.2, 2.3 and 2.8."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from libcalico.resources import fieldchecks as check
 from libcalico.resources.ippools import IPPool, IPPoolSpec
 from libcalico.resources.names import NAMESPACE_LABEL
 from libcalico.resources.networksets import GlobalNetworkSet, NetworkSet
+from libcalico.resources.reservations import IPReservation
 
 BLOCK_SIZES = {4: range(20, 33), 6: range(116, 129)}
 _LINK_LOCAL = (ip_network("169.254.0.0/16"), ip_network("fe80::/10"))
@@ -74,6 +75,12 @@ def _check_load_balancer(spec: IPPoolSpec) -> Iterator[str]:
 
 def _encapsulates(mode: str | None) -> bool:
     return mode not in (None, "Never")
+
+
+def check_reservation(reservation: IPReservation) -> Iterator[str]:
+    """Check an IPReservation."""
+    for index, text in enumerate(reservation.spec.reserved_cidrs):
+        yield from check.network_or_address(f"spec.reservedCIDRs[{index}]", text)
 
 
 def check_network_set(networks: NetworkSet | GlobalNetworkSet) -> Iterator[str]:

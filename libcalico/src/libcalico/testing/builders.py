@@ -14,12 +14,17 @@ from libcalico.resources.bgp import (
     BGPPeer,
     BGPPeerSpec,
 )
+from libcalico.resources.bgpfilter import BGPFilter, BGPFilterSpec, FilterRule
 from libcalico.resources.clusterinfo import ClusterInformation, ClusterInformationSpec
 from libcalico.resources.defaults import with_defaults
 from libcalico.resources.endpoints import WorkloadEndpoint, WorkloadEndpointSpec
 from libcalico.resources.felixconfig import FelixConfiguration, FelixConfigurationSpec
 from libcalico.resources.hostendpoints import HostEndpoint, HostEndpointSpec
 from libcalico.resources.ippools import IPPool, IPPoolSpec
+from libcalico.resources.kubecontrollers import (
+    KubeControllersConfiguration,
+    KubeControllersConfigurationSpec,
+)
 from libcalico.resources.model import Model, ObjectMeta, Resource
 from libcalico.resources.networksets import GlobalNetworkSet, NetworkSet, NetworkSetSpec
 from libcalico.resources.nodes import Node, NodeBGPSpec, NodeSpec
@@ -34,6 +39,15 @@ from libcalico.resources.policy import (
     TierSpec,
 )
 from libcalico.resources.profiles import Profile, ProfileSpec
+from libcalico.resources.reservations import IPReservation, IPReservationSpec
+from libcalico.resources.staged import (
+    StagedGlobalNetworkPolicy,
+    StagedGlobalNetworkPolicySpec,
+    StagedKubernetesNetworkPolicy,
+    StagedKubernetesNetworkPolicySpec,
+    StagedNetworkPolicy,
+    StagedNetworkPolicySpec,
+)
 
 R = TypeVar("R", bound=Resource)
 _METADATA = frozenset({"name", "namespace", "labels", "annotations"})
@@ -132,6 +146,48 @@ def a_bgp_peer(**fields: Any) -> BGPPeer:
     """Return a global peer."""
     defaults = {"name": "peer", "peer_ip": "192.0.2.1", "as_number": 64513}
     return _build(BGPPeer, BGPPeerSpec, defaults, fields)
+
+
+def a_bgp_filter(**fields: Any) -> BGPFilter:
+    """Return a filter that gives no IPv4 route of one CIDR away."""
+    rejected = FilterRule(action="Reject", cidr="192.0.2.0/24", match_operator="In")
+    return _build(BGPFilter, BGPFilterSpec, {"name": "filter", "export_v4": [rejected]}, fields)
+
+
+def a_reservation(**fields: Any) -> IPReservation:
+    """Return a reservation of one CIDR."""
+    defaults = {"name": "reserved", "reserved_cidrs": ["10.65.0.0/30"]}
+    return _build(IPReservation, IPReservationSpec, defaults, fields)
+
+
+def a_staged_policy(**fields: Any) -> StagedNetworkPolicy:
+    """Return :func:`a_policy`, staged."""
+    defaults = {"name": "policy", "namespace": "default", "ingress": [a_rule()], "order": 100.0}
+    return _build(StagedNetworkPolicy, StagedNetworkPolicySpec, defaults, fields)
+
+
+def a_staged_global_policy(**fields: Any) -> StagedGlobalNetworkPolicy:
+    """Return :func:`a_global_policy`, staged."""
+    defaults = {"name": "policy", "selector": "all()", "ingress": [a_rule()], "order": 100.0}
+    return _build(StagedGlobalNetworkPolicy, StagedGlobalNetworkPolicySpec, defaults, fields)
+
+
+def a_staged_kubernetes_policy(**fields: Any) -> StagedKubernetesNetworkPolicy:
+    """Return a staged Kubernetes policy that lets nothing into the namespace ``default``."""
+    defaults = {"name": "policy", "namespace": "default", "policy_types": ["Ingress"]}
+    return _build(
+        StagedKubernetesNetworkPolicy, StagedKubernetesNetworkPolicySpec, defaults, fields
+    )
+
+
+def a_kube_controllers_configuration(**fields: Any) -> KubeControllersConfiguration:
+    """Return the settings of the controllers for Kubernetes."""
+    return _build(
+        KubeControllersConfiguration,
+        KubeControllersConfigurationSpec,
+        {"name": "default"},
+        fields,
+    )
 
 
 def a_felix_configuration(**fields: Any) -> FelixConfiguration:

@@ -9,8 +9,19 @@ from typing import Any, Literal
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy, composite
 
+from libcalico.resources.bgpfilter import (
+    AddCommunity,
+    CommunityMatch,
+    FilterOperation,
+    FilterRule,
+    MatchOperator,
+    PrefixLengths,
+    PrependASPath,
+    SetPriority,
+)
 from libcalico.resources.endpoints import EndpointPort, WorkloadEndpoint
 from libcalico.resources.hostendpoints import HostPort
+from libcalico.resources.kubepolicy import IngressRule, IPBlock, LabelSelector, PolicyPeer
 from libcalico.resources.model import Resource
 from libcalico.resources.nodes import NodeBGPSpec
 from libcalico.resources.policy import (
@@ -233,6 +244,51 @@ def nodes() -> SearchStrategy[Resource]:
     return _built(builders.a_node, name=names(), labels=labels(), bgp=bgp)
 
 
+@composite
+def filter_rules(draw: st.DrawFn, version: Literal[4, 6]) -> FilterRule:
+    """Rules of BGP filters, with every condition and operation."""
+    operators: list[MatchOperator] = ["Equal", "NotEqual", "In", "NotIn"]
+    cidr = draw(st.just("") | cidrs(version))
+    accepts = draw(st.booleans())
+    community = st.sampled_from(["65000:1", "65000:1:2"])
+    number: SearchStrategy[int | str] = st.integers(1, 2**32 - 1)
+    operations = st.one_of(
+        st.builds(FilterOperation, add_community=st.builds(AddCommunity, value=community)),
+        st.builds(
+            FilterOperation,
+            prepend_as_path=st.builds(
+                PrependASPath, prefix=st.lists(number, min_size=1, max_size=3)
+            ),
+        ),
+        st.builds(
+            FilterOperation, set_priority=st.builds(SetPriority, value=st.integers(1, 2**31 - 2))
+        ),
+    )
+    return FilterRule(
+        cidr=cidr,
+        match_operator=draw(st.sampled_from(operators)) if cidr else None,
+        prefix_length=draw(st.none() | st.just(PrefixLengths(min=8, max=30))) if cidr else None,
+        source=draw(st.sampled_from([None, "RemotePeers"])),
+        interface=draw(st.sampled_from(["", "eth0", "cali*"])),
+        peer_type=draw(st.sampled_from([None, "eBGP", "iBGP"])),
+        communities=draw(
+            st.none() | st.builds(CommunityMatch, values=community.map(lambda value: [value]))
+        ),
+        as_path_prefix=draw(st.lists(number, max_size=2)),
+        priority=draw(st.none() | st.integers(1, 2**31 - 2)),
+        action="Accept" if accepts else "Reject",
+        operations=draw(st.lists(operations, max_size=2)) if accepts else [],
+    )
+
+
+def kubernetes_peers() -> SearchStrategy[list[PolicyPeer]]:
+    """Peers of Kubernetes policies, also with selectors that are there and empty."""
+    selector = st.builds(LabelSelector, match_labels=st.just({}) | labels())
+    block = st.builds(IPBlock, cidr=cidrs(4))
+    peer = st.builds(PolicyPeer, pod_selector=selector) | st.builds(PolicyPeer, ip_block=block)
+    return st.lists(peer, max_size=2)
+
+
 def _others() -> tuple[SearchStrategy[Resource], ...]:
     both = st.one_of(cidrs(4), cidrs(6), addresses(4), addresses(6))
     nets = st.lists(both, max_size=4)
@@ -247,6 +303,27 @@ def _others() -> tuple[SearchStrategy[Resource], ...]:
             labels_to_apply=labels(),
             ingress=rule_lists,
             egress=rule_lists,
+        ),
+        _built(builders.a_reservation, name=names(), reserved_cidrs=nets),
+        _built(
+            builders.a_bgp_filter,
+            name=names(),
+            export_v4=st.lists(filter_rules(4), max_size=3),
+            import_v6=st.lists(filter_rules(6), max_size=3),
+        ),
+        _built(
+            builders.a_staged_policy,
+            staged_action=st.sampled_from(["Set", "Learn", "Ignore"]),
+            **_policy_fields(),
+        ),
+        _built(builders.a_staged_global_policy, **_policy_fields()),
+        _built(
+            builders.a_staged_kubernetes_policy,
+            ingress=st.lists(st.builds(IngressRule, from_=kubernetes_peers()), max_size=2),
+        ),
+        _built(
+            builders.a_kube_controllers_configuration,
+            prometheus_metrics_port=st.none() | st.integers(0, 65535),
         ),
         _built(builders.a_bgp_peer, name=names(), as_number=st.integers(1, 2**32 - 1)),
         _built(builders.a_bgp_configuration, as_number=st.integers(1, 2**32 - 1)),

@@ -19,7 +19,10 @@ def put(backend, name, **fields):
     backend.put(keys.path_of(which), json.dumps(value).encode())
 
 
-@pytest.mark.parametrize("build", [a.a_policy, a.a_global_policy])
+POLICIES = [a.a_policy, a.a_global_policy, a.a_staged_policy, a.a_staged_global_policy]
+
+
+@pytest.mark.parametrize("build", POLICIES)
 def test_the_name_is_stored_in_an_annotation_that_nobody_sees(client, backend, build):
     clients = client.resource(build().kind)
     created = clients.create(build(name="deny", annotations={"a": "b"}))
@@ -41,6 +44,22 @@ def test_a_policy_needs_its_tier(client):
         client.networkpolicies.create(a.a_policy(tier="platform"))
     client.tiers.create(a.a_tier(name="platform"))
     assert client.networkpolicies.create(a.a_policy(tier="platform")).spec.tier == "platform"
+
+
+@pytest.mark.parametrize("build", POLICIES)
+def test_a_tier_with_a_policy_stays(client, build):
+    client.tiers.create(a.a_tier(name="platform"))
+    policy = client.resource(build().kind).create(build(tier="platform"))
+    with pytest.raises(UnsupportedOperationError, match="Cannot delete a non-empty tier"):
+        client.tiers.delete("platform")
+    client.resource(policy.kind).delete(policy.name, policy.namespace)
+    client.tiers.delete("platform")
+
+
+@pytest.mark.parametrize("build", POLICIES)
+def test_every_policy_needs_its_tier(client, build):
+    with pytest.raises(NotFoundError, match=r"resource does not exist: Tier\(platform\)"):
+        client.resource(build().kind).create(build(tier="platform"))
 
 
 def test_a_policy_may_be_moved_to_a_tier_that_does_not_exist_yet(client):

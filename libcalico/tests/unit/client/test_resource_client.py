@@ -19,6 +19,7 @@ from libcalico.resources.ippools import IPPool, IPPoolSpec
 from libcalico.resources.model import ObjectMeta, ResourceId, id_of
 from libcalico.resources.policy import Tier
 from libcalico.resources.registry import KINDS
+from libcalico.resources.staged import TieredPolicy
 from libcalico.testing import builders as a
 from libcalico.testing.strategies import resources
 
@@ -37,7 +38,7 @@ def test_what_is_created_is_what_is_read(resource):
     with MemoryBackend(MemoryStore()) as backend:
         client = Client(backend)
         client.ensure_initialized()
-        if resource.kind in ("NetworkPolicy", "GlobalNetworkPolicy"):
+        if isinstance(resource, TieredPolicy):
             client.tiers.apply(a.a_tier(name="platform"))
         if resource.kind in ("Tier", "ClusterInformation"):
             created = client.resource(resource.kind).apply(resource)
@@ -276,6 +277,44 @@ def test_unknown_fields_survive_a_replacement(client, backend):
     client.tiers.apply(a.a_tier(order=7.0))
     value["spec"]["order"] = 7
     assert stored(backend, "Tier", "platform") == value
+
+
+def test_unknown_fields_of_members_survive_a_replacement_that_keeps_the_members(client, backend):
+    first, second = a.a_rule(), a.a_rule("Deny", protocol="TCP")
+    client.globalnetworkpolicies.create(a.a_global_policy(ingress=[first, second, first]))
+    path = keys.path_of(ResourceId("GlobalNetworkPolicy", "", "policy"))
+    value = json.loads(backend.get(path).value)
+    for index, rule in enumerate(value["spec"]["ingress"]):
+        rule["later"] = index
+    value["spec"]["ingress"][1]["source"]["deep"] = True
+    backend.put(path, json.dumps(value).encode())
+    added = a.a_rule("Log")
+    client.globalnetworkpolicies.apply(a.a_global_policy(ingress=[added, second, first, first]))
+    rules = stored(backend, "GlobalNetworkPolicy", "policy")["spec"]["ingress"]
+    assert [rule.get("later") for rule in rules] == [None, 1, 0, 2]
+    assert rules[1]["source"] == {"deep": True}
+
+
+def test_a_changed_member_takes_no_unknown_field_of_its_predecessor(client, backend):
+    client.globalnetworkpolicies.create(a.a_global_policy())
+    path = keys.path_of(ResourceId("GlobalNetworkPolicy", "", "policy"))
+    value = json.loads(backend.get(path).value)
+    value["spec"]["ingress"][0]["later"] = "only on Sundays"
+    backend.put(path, json.dumps(value).encode())
+    client.globalnetworkpolicies.apply(a.a_global_policy(ingress=[a.a_rule("Deny")]))
+    assert "later" not in stored(backend, "GlobalNetworkPolicy", "policy")["spec"]["ingress"][0]
+
+
+def test_the_status_that_controllers_reported_survives_a_replacement(client, backend):
+    config = client.kubecontrollersconfigurations.create(a.a_kube_controllers_configuration())
+    status = config.status.with_(environment_vars={"LOG_LEVEL": "debug"})
+    client.kubecontrollersconfigurations.update(config.with_(status=status))
+    given = a.a_kube_controllers_configuration(debug_profile_port=1)
+    document = given.with_(status=type(given)().status)
+    client.kubecontrollersconfigurations.apply(document)
+    value = stored(backend, "KubeControllersConfiguration", "default")
+    assert value["status"]["environmentVars"] == {"LOG_LEVEL": "debug"}
+    assert value["spec"]["debugProfilePort"] == 1
 
 
 def test_the_key_names_the_object(client, backend):

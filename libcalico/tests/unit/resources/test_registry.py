@@ -10,7 +10,10 @@ from libcalico.resources import registry
         ("IPPool", "IPPool"), ("ippools", "IPPool"), ("POOL", "IPPool"), ("ipp", "IPPool"),
         ("np", "NetworkPolicy"), ("policies", "NetworkPolicy"), ("gnps", "GlobalNetworkPolicy"),
         ("wep", "WorkloadEndpoint"), ("no", "Node"), ("tiers", "Tier"), ("netsets", "NetworkSet"),
-        ("hep", "HostEndpoint"),
+        ("hep", "HostEndpoint"), ("bf", "BGPFilter"), ("reservation", "IPReservation"),
+        ("sknp", "StagedKubernetesNetworkPolicy"), ("spols", "StagedNetworkPolicy"),
+        ("sgnp", "StagedGlobalNetworkPolicy"),
+        ("kubecontrollersconfig", "KubeControllersConfiguration"),
     ],
 )  # fmt: skip
 def test_kinds_are_found_by_the_words_people_type(word, kind):
