@@ -1,6 +1,8 @@
 """calico/node on Docker: one host and two, as the historical mainlines had it, and what goes wrong."""
 
+import re
 import shlex
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,8 @@ from calico_test.probes import ICMP, Probe
 DEADLINE_S = 20.0
 HTTP = Probe("tcp", 80)
 IMAGE = "calico/node:latest"
+
+README = Path(__file__).parents[2] / "README.md"
 
 ALLOW_ALL = {"ingress": [{"action": "Allow"}], "egress": [{"action": "Allow"}]}
 STOPPED = "Calico process is not running."
@@ -49,6 +53,16 @@ def test_one_host(node, all_reach_each_other):
         == 0
     )
     node.calicoctl("delete", "node", node.host.name)
+
+
+def test_the_lines_of_the_readme_work_as_pasted(node):
+    lines = re.findall(r"```sh\n(.*?)```", README.read_text(), re.DOTALL)[1]
+    assert len(lines.splitlines()) <= 10
+    # Only the lab's etcd is elsewhere.
+    shown = node.host.sh(lines.replace("http://10.0.0.1:2379", node.lab.etcd.endpoint))
+    assert "Calico process is running." in shown
+    assert shown.endswith("Calico node stopped\n")
+    assert node.docker("ps", "-aq").stdout == ""
 
 
 def test_two_hosts(pair, all_reach_each_other):

@@ -10,6 +10,7 @@ README = Path(__file__).parents[2] / "README.md"
 
 def test_the_example_works_as_pasted():
     example = re.search(r"```python\n(.*?)```", README.read_text(), re.DOTALL)[1]
+    assert len([line for line in example.splitlines() if line]) <= 10
     argv = [sys.executable, "-W", "error", "-c", example]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -310,7 +310,8 @@ print(sorted({"grpc", "pyetcd", "libcalico.client"} & {*sys.modules}), file=sys.
 
 def test_the_commands_of_the_readme_work_as_pasted(ctl):
     readme = Path(__file__).parents[2] / "README.md"
-    commands = readme.read_text().partition("## Use")[2].split("```")[1]
+    commands = readme.read_text().partition("## Use\n\n```sh\n")[2].partition("```")[0]
+    assert 0 < len(commands.splitlines()) <= 10
     path = f"{PROGRAM.parent}:{os.environ['PATH']}"
     done = subprocess.run(
         ["/bin/sh", "-e", "-c", commands],

@@ -30,6 +30,27 @@ def main():
     print(version("beta-tool"))
 """
 
+SERVER = """
+import pathlib, sys
+from wsgiref.simple_server import make_server
+import pypiserver
+from passlib.apache import HtpasswdFile
+
+folder, passwords = map(pathlib.Path, sys.argv[1:])
+file = HtpasswdFile(passwords, new=True)
+file.set_password("user", "secret")
+file.save()
+app = pypiserver.app(
+    roots=[folder],
+    authenticate=["update", "list", "download"],
+    password_file=str(passwords),
+    disable_fallback=True,
+)
+with make_server("127.0.0.1", 0, app) as server:
+    print(server.server_port, flush=True)
+    server.serve_forever()
+"""
+
 
 class Clone:
     """A clone and what is done with it."""
@@ -145,3 +166,23 @@ def clone(_new_once, tmp_path):
 def built(_built_once, tmp_path):
     """The same after the first release, built into its ``build/release``."""
     return copied(_built_once, tmp_path)
+
+
+@pytest.fixture
+def index(tmp_path, monkeypatch):
+    """The addresses of an index on the loopback interface that asks for a password, and its folder."""
+    folder = tmp_path / "index"
+    folder.mkdir()
+    command = [sys.executable, "-c", SERVER, str(folder), str(tmp_path / "passwords")]
+    monkeypatch.setenv("TWINE_USERNAME", "user")
+    monkeypatch.setenv("TWINE_PASSWORD", "secret")
+    with (
+        open(tmp_path / "index.log", "w") as log,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as server,
+    ):
+        port = server.stdout.readline().strip()
+        assert port, (tmp_path / "index.log").read_text()
+        try:
+            yield f"http://127.0.0.1:{port}", folder
+        finally:
+            server.kill()

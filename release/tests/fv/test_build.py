@@ -5,8 +5,6 @@ import json
 import subprocess
 import sys
 
-import pytest
-
 
 def manifest(clone):
     return json.loads((clone.root / "build/release/manifest.json").read_text())
@@ -66,48 +64,6 @@ def test_a_command_that_says_another_version_fails(clone):
     clone.release("build")
     said = clone.release("verify", "--only", "beta-tool", code=1)
     assert "beta-tool --version says '7', not 0.1.0.dev0" in said
-
-
-SERVER = """
-import pathlib, sys
-from wsgiref.simple_server import make_server
-import pypiserver
-from passlib.apache import HtpasswdFile
-
-folder, passwords = map(pathlib.Path, sys.argv[1:])
-file = HtpasswdFile(passwords, new=True)
-file.set_password("user", "secret")
-file.save()
-app = pypiserver.app(
-    roots=[folder],
-    authenticate=["update", "list", "download"],
-    password_file=str(passwords),
-    disable_fallback=True,
-)
-with make_server("127.0.0.1", 0, app) as server:
-    print(server.server_port, flush=True)
-    server.serve_forever()
-"""
-
-
-@pytest.fixture
-def index(tmp_path, monkeypatch):
-    """The addresses of an index on the loopback interface that asks for a password, and its folder."""
-    folder = tmp_path / "index"
-    folder.mkdir()
-    command = [sys.executable, "-c", SERVER, str(folder), str(tmp_path / "passwords")]
-    monkeypatch.setenv("TWINE_USERNAME", "user")
-    monkeypatch.setenv("TWINE_PASSWORD", "secret")
-    with (
-        open(tmp_path / "index.log", "w") as log,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as server,
-    ):
-        port = server.stdout.readline().strip()
-        assert port, (tmp_path / "index.log").read_text()
-        try:
-            yield f"http://127.0.0.1:{port}", folder
-        finally:
-            server.kill()
 
 
 def publish(url, *more):
