@@ -25,8 +25,10 @@ _RESOURCES = "calicoctl.cli.resources"
 #: Command → where it is.
 _COMMANDS = {
     "apply": f"{_RESOURCES}:apply",
+    "cluster": "calicoctl.cli.cluster:cluster",
     "completion": "calicoctl.cli.completion:completion",
     "create": f"{_RESOURCES}:create",
+    "datastore": "calicoctl.cli.datastore:datastore",
     "delete": f"{_RESOURCES}:delete",
     "ipam": "calicoctl.cli.ipam:ipam",
     "get": f"{_RESOURCES}:get",

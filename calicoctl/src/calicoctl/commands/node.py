@@ -178,6 +178,50 @@ def status() -> None:
         raise click.exceptions.Exit(1)
 
 
+@node.command(examples=("calicoctl node diags", "calicoctl node diags --log-dir=/var/log/calico"))
+@click.option(
+    "--log-dir", default=docker_node.LOG_DIR, show_default=True, help="Logs to put in, too."
+)
+def diags(log_dir: str) -> None:
+    """Collect what this host says of routes, policy, sockets and logs in one archive.
+
+    What a tool cannot say is recorded in its place. The archive holds addresses and logs: look at it
+    before you give it away.
+    """
+    from calicoctl import host  # noqa: PLC0415 - only this command needs it
+
+    _need_root("node diags")
+    texts = {}
+    for file, command in host.COMMANDS.items():
+        click.echo(f"Dumping {file}")
+        texts[file] = host.said_by(command)
+    texts["calico-node-status.json"] = _native_report()[0]
+    place = host.bundle("diags", texts, Path(log_dir))
+    click.echo(f"\nDiags saved to {place}")
+
+
+@node.command(
+    examples=(
+        "calicoctl node checksystem",
+        "calicoctl node checksystem -f /boot/config-6.1.0-18-amd64",
+    )
+)
+@click.option(
+    "-f",
+    "--kernel-config",
+    metavar="FILE",
+    help="The kernel's configuration, where it is not found.",
+)
+def checksystem(kernel_config: str | None) -> None:
+    """Check that this host's kernel has what Calico needs."""
+    from calicoctl import host, systemchecks  # noqa: PLC0415 - only this command needs them
+
+    lines, good = systemchecks.check(systemchecks.kernel(*host.kernel_texts(kernel_config)))
+    click.echo("\n".join(lines))
+    if not good:
+        raise click.exceptions.Exit(1)
+
+
 def _settings(options: Mapping[str, Any]) -> dict[str, str]:
     settings = {
         variable: str(options[option])

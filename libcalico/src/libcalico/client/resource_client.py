@@ -215,6 +215,10 @@ class ResourceClient(Generic[R]):
         version = self._behaviour.before_delete(self._client, which, resource_version)
         self._delete_key(which, version)
 
+    def stored_form(self, resource: R) -> bytes:
+        """Return what is stored for a resource as it is read, without its version."""
+        return _encode(resource.with_(metadata=resource.metadata.with_(resource_version="")))
+
     def _delete_key(self, which: ResourceId, resource_version: str) -> None:
         revision = _revision(resource_version) if resource_version else None
         try:

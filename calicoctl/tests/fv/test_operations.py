@@ -1,0 +1,77 @@
+"""datastore migrate, cluster diags, node diags, node checksystem."""
+
+import tarfile
+
+import pytest
+
+from calico_test.etcd import Etcd
+
+
+@pytest.fixture
+def filled(ctl, make):
+    ctl.apply(
+        make("IPPool", "demo", {"cidr": "10.65.0.0/16"}),
+        make("Node", "n1", {"bgp": {"ipv4Address": "10.0.0.1/24"}}),
+        make("NetworkPolicy", "web", {"selector": "all()"}),
+    )
+    return ctl
+
+
+def test_migration_to_another_etcd(filled):
+    refused = filled("datastore", "migrate", "export")
+    assert (refused.code, refused.out) == (1, "")
+    assert refused.err.startswith(
+        "datastore is not locked. Run the `calicoctl datastore migrate lock` command in order to begin"
+    )
+    assert filled.ok("datastore", "migrate", "lock") == "Datastore locked.\n"
+    (filled.folder / "dump").write_text(filled.ok("datastore", "migrate", "export", "--all"))
+    before = filled.etcd.get_prefix("/calico/")
+    busy = filled("datastore", "migrate", "import", "-f", "dump")
+    assert busy.code == 0, "the same cluster, locked: this is an import that goes on"
+    with Etcd() as target:
+        said = filled.ok(
+            "datastore", "migrate", "import", "-f", "dump", ETCD_ENDPOINTS=target.endpoint
+        )
+        assert said.startswith("Imported ")
+        assert target.get_prefix("/calico/") == before
+        filled.ok("datastore", "migrate", "unlock", ETCD_ENDPOINTS=target.endpoint)
+        assert "demo" in filled.ok("get", "pools", ETCD_ENDPOINTS=target.endpoint)
+    assert filled.ok("datastore", "migrate", "unlock") == "Datastore unlocked.\n"
+    unlocked = filled("datastore", "migrate", "import", "-f", "dump")
+    assert (unlocked.code, "import needs an empty one" in unlocked.err) == (1, True)
+    filled.file("no.yaml")
+    assert "no output of calicoctl" in filled("datastore", "migrate", "import", "-f", "no.yaml").err
+
+
+def names(out):
+    place = out.split("Diags saved to ")[1].strip()
+    with tarfile.open(place) as archive:
+        return place, {member.name: member for member in archive.getmembers()}
+
+
+def test_cluster_diags(filled, tmp_path):
+    out = filled.ok("cluster", "diags", "--since=1h", TMPDIR=str(tmp_path))
+    place, members = names(out)
+    assert place.startswith(str(tmp_path))
+    assert {"diagnostics/ippools.yaml", "diagnostics/ipam-check"} <= {*members}
+    with tarfile.open(place) as archive:
+        assert b"10.65.0.0/16" in archive.extractfile("diagnostics/ippools.yaml").read()
+
+
+def test_node_diags(ctl, tmp_path):
+    (tmp_path / "logs" / "felix").mkdir(parents=True)
+    (tmp_path / "logs" / "felix" / "current").write_text("hello\n")
+    out = ctl.ok("node", "diags", "--log-dir", str(tmp_path / "logs"), TMPDIR=str(tmp_path))
+    _, members = names(out)
+    assert {"diagnostics/nft", "diagnostics/routes_v4", "diagnostics/logs/felix/current"} <= {
+        *members
+    }
+    assert {member.mode & 0o077 for name, member in members.items() if "/logs/" not in name} == {0}
+
+
+def test_checksystem(ctl):
+    out = ctl.ok("node", "checksystem")
+    assert out.endswith("System meets minimum system requirements to run Calico!\n")
+    (ctl.folder / "config").write_text("CONFIG_VETH=y\n")
+    assert ctl("node", "checksystem", "-f", "config").out.count("OK") < out.count("OK")
+    assert "cannot be read" in ctl("node", "checksystem", "-f", "gone").err
