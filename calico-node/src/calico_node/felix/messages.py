@@ -186,6 +186,29 @@ class LocalEndpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class HostPolicies:
+    """The policies of a host endpoint, by where a packet meets them.
+
+    ``normal``: traffic of the host itself; ``forward``: what the host forwards; ``pre_dnat``: what
+    arrives, before destination NAT; ``untracked``: before connection tracking. Only the first ends with
+    profiles; the last two never end with a tier's default action.
+    """
+
+    normal: EndpointPolicies = EndpointPolicies((), ())
+    forward: tuple[TierPolicies, ...] = ()
+    pre_dnat: tuple[TierPolicies, ...] = ()
+    untracked: tuple[TierPolicies, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HostEndpoint:
+    """The host endpoint, by its name, that governs an interface of this host."""
+
+    name: str
+    policies: HostPolicies
+
+
+@dataclass(frozen=True, slots=True)
 class Pool:
     """What Felix needs of an IPPool. ``encapsulation`` modes: Never, Always, CrossSubnet."""
 
@@ -217,6 +240,7 @@ class Problem:
 class Changes:
     """Everything that differs from the flush before. A None value means: gone.
 
+    ``host_endpoints``: by interface; ``*`` stands for every interface that is not named.
     ``blocks``: this host's own blocks, whose unassigned addresses are to be blackholed.
     ``hosts``: node name → addresses of both families. ``problems``: object → what is wrong (None:
     solved). ``config``: raw FelixConfiguration values (parameter name → text) once any changed: of the
@@ -228,6 +252,7 @@ class Changes:
     policies: Mapping[PolicyId, ActivePolicy | None] = field(default_factory=dict)
     profiles: Mapping[str, ActivePolicy | None] = field(default_factory=dict)
     endpoints: Mapping[EndpointId, LocalEndpoint | None] = field(default_factory=dict)
+    host_endpoints: Mapping[str, HostEndpoint | None] = field(default_factory=dict)
     pools: Mapping[str, Pool | None] = field(default_factory=dict)
     blocks: Mapping[Cidr, bool | None] = field(default_factory=dict)
     hosts: Mapping[str, tuple[Cidr, ...] | None] = field(default_factory=dict)
@@ -242,6 +267,7 @@ class Changes:
             or self.policies
             or self.profiles
             or self.endpoints
+            or self.host_endpoints
             or self.pools
             or self.blocks
             or self.hosts

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -33,6 +35,28 @@ class Definition:
 def denying(tier: str) -> Definition:
     """Return the definition that stands for what cannot be read."""
     return Definition(tier, Compiled([DENY_ALL]), Compiled([DENY_ALL]))
+
+
+class Users(Generic[_K]):
+    """Counts who uses a definition, so that it is in use as long as anybody does."""
+
+    def __init__(self, active: Active[_K]) -> None:
+        self._active = active
+        self._users: Counter[_K] = Counter()
+
+    def change(self, old: Iterable[_K], new: Iterable[_K]) -> None:
+        """One user uses the new ones in place of the old ones."""
+        before, after = dict.fromkeys(old), dict.fromkeys(new)
+        for name in after:
+            if name not in before:
+                self._users[name] += 1
+                self._active.use(name, is_used=True)
+        for name in before:
+            if name not in after:
+                self._users[name] -= 1
+                if not self._users[name]:
+                    del self._users[name]
+                    self._active.use(name, is_used=False)
 
 
 class Active(Generic[_K]):

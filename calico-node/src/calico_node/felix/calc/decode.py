@@ -13,6 +13,7 @@ Endpoints are decoded by structs of a few fields: there may be a hundred thousan
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import inf
 from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 
@@ -39,8 +40,9 @@ from libcalico.selector import parse
 _T = TypeVar("_T")
 _UNLIMITED: Final = Quality()
 _BOTH: Final[frozenset[PolicyType]] = frozenset({"Ingress", "Egress"})
+_INGRESS: Final[frozenset[PolicyType]] = frozenset({"Ingress"})
 #: What msgspec raises for bytes that are no such JSON.
-_NO_JSON: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+NO_JSON: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _LAST_PORT: Final = 65535
 _DENY: Final = {"action": "Deny"}
 
@@ -88,11 +90,15 @@ class ProfileReading(NamedTuple):
     labels: dict[str, str]
 
 
-class _Metadata(msgspec.Struct):
+class Metadata(msgspec.Struct):
+    """What is needed of an endpoint's metadata."""
+
     labels: dict[str, str] | None = None
 
 
-class _Port(msgspec.Struct):
+class Port(msgspec.Struct):
+    """A named port of an endpoint, as it is stored."""
+
     name: str = ""
     protocol: int | str = ""
     port: int = 0
@@ -104,14 +110,14 @@ class _EndpointSpec(msgspec.Struct, rename="camel"):
     mac: str = ""
     ip_networks: list[str] | None = msgspec.field(default=None, name="ipNetworks")
     profiles: list[str] | None = None
-    ports: list[_Port] | None = None
+    ports: list[Port] | None = None
     allow_spoofed_source_prefixes: list[str] | None = None
     ip_nats: list[IPNAT] | None = msgspec.field(default=None, name="ipNATs")
     qos_controls: QoSControls | None = None
 
 
 class _Endpoint(msgspec.Struct):
-    metadata: _Metadata = msgspec.field(default_factory=_Metadata)
+    metadata: Metadata = msgspec.field(default_factory=Metadata)
     spec: _EndpointSpec = msgspec.field(default_factory=_EndpointSpec)
 
 
@@ -136,13 +142,13 @@ def endpoint(value: bytes) -> Reading[Endpoint | None]:
         if not spec.ip_networks:
             return Reading(None)
         addresses = tuple(dict.fromkeys(_address(text) for text in spec.ip_networks))
-        ports = tuple(_named_port(port) for port in spec.ports or ())
+        ports = tuple(named_port(port) for port in spec.ports or ())
         sources = tuple(
             parse_cidr(text, strict=False) for text in spec.allow_spoofed_source_prefixes or ()
         )
         floating = tuple(_floating(nat, addresses) for nat in spec.ip_nats or ())
         quality = _UNLIMITED if spec.qos_controls is None else traffic.quality(spec.qos_controls)
-    except (*_NO_JSON, ValidationError) as error:
+    except (*NO_JSON, ValidationError) as error:
         return Reading(None, f"{error}; it is treated as absent")
     return Reading(
         Endpoint(
@@ -175,7 +181,12 @@ def _floating(nat: IPNAT, addresses: tuple[Cidr, ...]) -> FloatingAddress:
     return FloatingAddress(external, internal)
 
 
-def _named_port(port: _Port) -> NamedPort:
+def named_port(port: Port) -> NamedPort:
+    """Read a named port.
+
+    Raises:
+        ValidationError: its number or protocol is none.
+    """
     if not 0 <= port.port <= _LAST_PORT:
         raise ValidationError(f"spec.ports: {port.port} is not within 0 to {_LAST_PORT}")
     return NamedPort(port.name, protocol_number(port.protocol), port.port)
@@ -209,7 +220,7 @@ def tier(value: bytes) -> Reading[TierPlace | None]:
     """Read a Tier; one that cannot be read is treated as missing: last, and denying at its end."""
     try:
         spec = _tier_decoder.decode(value).spec or _TierSpec()
-    except _NO_JSON as error:
+    except NO_JSON as error:
         return Reading(None, f"{error}; it is treated as missing: last, and denying at its end")
     order = inf if spec.order is None else spec.order
     if spec.default_action in (None, "", "Deny"):
@@ -231,19 +242,16 @@ def profile(value: bytes) -> Reading[ProfileReading]:
     return Reading(ProfileReading(definition, spec.labels_to_apply), "; ".join(problems + more))
 
 
-def policy(which: ResourceId, value: bytes) -> Reading[PolicyReading | None]:
-    """Read a NetworkPolicy or GlobalNetworkPolicy; None if it is for host endpoints only."""
+def policy(which: ResourceId, value: bytes) -> Reading[PolicyReading]:
+    """Read a NetworkPolicy or GlobalNetworkPolicy."""
     try:
         decoded, problems = _readable(value, which.kind, _policy_head)
     except ValidationError as error:
-        place = PolicyPlace(UNREADABLE_TIER, -inf, _BOTH, parse(_everything(which)))
+        everything = parse(_everything(which))
+        place = PolicyPlace(UNREADABLE_TIER, -inf, _BOTH, everything, on_forward=True)
         problem = f"{error}; the policy denies everything that it may select"
         return Reading(PolicyReading(place, denying(UNREADABLE_TIER)), problem)
     stored = cast(NetworkPolicy | GlobalNetworkPolicy, decoded)
-    if isinstance(stored, GlobalNetworkPolicy) and (
-        stored.spec.do_not_track or stored.spec.pre_dnat
-    ):
-        return Reading(None, "; ".join(problems))
     spec = stored.spec
     tier_name = spec.tier or DEFAULT_TIER
     definition, more = _definition(tier_name, which.namespace, spec.ingress, spec.egress)
@@ -255,8 +263,21 @@ def policy(which: ResourceId, value: bytes) -> Reading[PolicyReading | None]:
         problems.append(f"{error}; the policy denies everything that it may select")
         selector, definition = parse(_everything(which)), denying(tier_name)
     order = inf if spec.order is None else spec.order
-    place = PolicyPlace(tier_name, order, rewrite.effective_types(stored), selector)
+    place = _of_flavour(
+        PolicyPlace(tier_name, order, rewrite.effective_types(stored), selector), stored
+    )
     return Reading(PolicyReading(place, definition), "; ".join(problems))
+
+
+def _of_flavour(place: PolicyPlace, stored: NetworkPolicy | GlobalNetworkPolicy) -> PolicyPlace:
+    if not isinstance(stored, GlobalNetworkPolicy):
+        return place
+    spec = stored.spec
+    if spec.do_not_track:
+        return replace(place, flavour="untracked")
+    if spec.pre_dnat:
+        return replace(place, flavour="pre_dnat", types=place.types & _INGRESS)
+    return replace(place, on_forward=spec.apply_on_forward)
 
 
 def _everything(which: ResourceId) -> str:
@@ -304,7 +325,7 @@ def _readable(
     try:
         spec = msgspec.json.decode(value, type=dict[str, Any])["spec"]
         kept, problems = head(spec)
-    except (*_NO_JSON, LookupError, AttributeError, TypeError):
+    except (*NO_JSON, LookupError, AttributeError, TypeError):
         raise whole from None
     for name in ("ingress", "egress"):
         rules = spec.get(name) or []

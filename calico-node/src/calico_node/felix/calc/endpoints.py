@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable
 from typing import Final
 
-from calico_node.felix.calc.active import Active
+from calico_node.felix.calc.active import Users
 from calico_node.felix.calc.decode import Endpoint
 from calico_node.felix.calc.policies import PolicyResolver
 from calico_node.felix.calc.told import Told
@@ -22,11 +20,10 @@ _INTERFACE: Final = re.compile(r"[a-zA-Z0-9_.-]{1,15}")
 class LocalEndpoints:
     """Keeps the endpoints that are on this host."""
 
-    def __init__(self, resolver: PolicyResolver, profiles: Active[str]) -> None:
+    def __init__(self, resolver: PolicyResolver, profiles: Users[str]) -> None:
         self._resolver = resolver
         self._profiles = profiles
         self._endpoints: dict[EndpointId, Endpoint] = {}
-        self._profile_users: Counter[str] = Counter()
         self._told: Told[EndpointId, LocalEndpoint] = Told()
 
     def put(self, endpoint_id: EndpointId, endpoint: Endpoint) -> str:
@@ -35,7 +32,7 @@ class LocalEndpoints:
             self.remove(endpoint_id)
             return f"{problem}; the endpoint is not connected"
         old = self._endpoints.get(endpoint_id)
-        self._count_profiles(old.profiles if old is not None else (), endpoint.profiles)
+        self._profiles.change(old.profiles if old is not None else (), endpoint.profiles)
         self._endpoints[endpoint_id] = endpoint
         self._resolver.on_endpoint(endpoint_id, endpoint.labels, endpoint.profiles)
         return ""
@@ -44,7 +41,7 @@ class LocalEndpoints:
         """An endpoint is not on this host any more; one that never was is passed over."""
         endpoint = self._endpoints.pop(endpoint_id, None)
         if endpoint is not None:
-            self._count_profiles(endpoint.profiles, ())
+            self._profiles.change(endpoint.profiles, ())
             self._resolver.on_endpoint_removed(endpoint_id)
 
     def settle(self) -> dict[EndpointId, LocalEndpoint | None]:
@@ -52,19 +49,6 @@ class LocalEndpoints:
         for endpoint_id in self._resolver.take_dirty():
             self._told.put(endpoint_id, self._resolved(endpoint_id))
         return self._told.take()
-
-    def _count_profiles(self, old: Iterable[str], new: Iterable[str]) -> None:
-        before, after = dict.fromkeys(old), dict.fromkeys(new)
-        for profile in after:
-            if profile not in before:
-                self._profile_users[profile] += 1
-                self._profiles.use(profile, is_used=True)
-        for profile in before:
-            if profile not in after:
-                self._profile_users[profile] -= 1
-                if not self._profile_users[profile]:
-                    del self._profile_users[profile]
-                    self._profiles.use(profile, is_used=False)
 
     def _resolved(self, endpoint_id: EndpointId) -> LocalEndpoint | None:
         endpoint = self._endpoints.get(endpoint_id)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
-from calico_node.felix.calc import decode, facts
-from calico_node.felix.calc.active import Active
+from calico_node.felix.calc import decode, facts, hostendpoints
+from calico_node.felix.calc.active import Active, Users
 from calico_node.felix.calc.configuration import Configuration
 from calico_node.felix.calc.endpoints import LocalEndpoints
+from calico_node.felix.calc.hostendpoints import HostEndpoints
 from calico_node.felix.calc.ipsets import IpSets
 from calico_node.felix.calc.policies import PolicyResolver
 from calico_node.felix.calc.told import Told
@@ -48,7 +49,9 @@ class Calculation:
         self._policies: Active[PolicyId] = Active(self._sets, None)
         missing = ActivePolicy("", (), (), missing=True)
         self._profiles: Active[str] = Active(self._sets, missing)
-        self._local = LocalEndpoints(self._resolver, self._profiles)
+        profile_users = Users(self._profiles)
+        self._local = LocalEndpoints(self._resolver, profile_users)
+        self._host_endpoints = HostEndpoints(hostname, self._resolver, profile_users)
         self._pools: Told[str, Pool] = Told()
         self._blocks: Told[Cidr, bool] = Told()
         self._hosts: Told[str, tuple[Cidr, ...]] = Told()
@@ -57,6 +60,7 @@ class Calculation:
         self._configuration = Configuration(hostname)
         self._takers: dict[str, _Taker] = {
             "WorkloadEndpoint": self._take_endpoint,
+            "HostEndpoint": self._take_host_endpoint,
             "NetworkSet": self._take_network_set,
             "GlobalNetworkSet": self._take_network_set,
             "NetworkPolicy": self._take_policy,
@@ -85,8 +89,13 @@ class Calculation:
             case AffinityKey(host=self._hostname, cidr=text):
                 self._note(key, self._take_affinity(text, value))
 
+    def on_interface(self, name: str, addresses: Collection[Cidr] | None) -> None:
+        """An interface of this host that is no workload's has these addresses, or, None, is gone."""
+        self._host_endpoints.on_interface(name, addresses)
+
     def flush(self) -> Changes:
         """Return everything that changed since the last call."""
+        host_endpoints = self._host_endpoints.settle()
         for policy in self._resolver.take_touched():
             self._policies.use(policy, is_used=self._resolver.is_active(policy))
         endpoints = self._local.settle()
@@ -96,6 +105,7 @@ class Calculation:
             policies=policies,
             profiles=profiles,
             endpoints=endpoints,
+            host_endpoints=host_endpoints,
             pools=self._pools.take(),
             blocks=self._blocks.take(),
             hosts=self._hosts.take(),
@@ -122,6 +132,16 @@ class Calculation:
             return ""
         return self._local.put(item, endpoint)
 
+    def _take_host_endpoint(self, which: ResourceId, value: bytes | None) -> str:
+        found = None if value is None else hostendpoints.read(value)
+        if found is None or not found.value.owner.nets:
+            self._sets.on_owner_removed(which)
+        else:
+            endpoint = found.value
+            self._sets.on_owner(which, endpoint.owner, endpoint.labels, endpoint.profiles)
+        problem = self._host_endpoints.put(which.name, None if found is None else found.value)
+        return "; ".join(filter(None, (found.problem if found else "", problem)))
+
     def _take_network_set(self, which: ResourceId, value: bytes | None) -> str:
         found = decode.Reading(None) if value is None else decode.network_set(which, value)
         if found.value is None:
@@ -131,14 +151,14 @@ class Calculation:
         return found.problem
 
     def _take_policy(self, which: ResourceId, value: bytes | None) -> str:
-        found = decode.Reading(None) if value is None else decode.policy(which, value)
         policy = PolicyId(which.kind, which.namespace, which.name)
-        if found.value is None:
+        if value is None:
             self._resolver.on_policy_removed(policy)
             self._policies.define(policy, None)
-        else:
-            self._resolver.on_policy(policy, found.value.place)
-            self._policies.define(policy, found.value.definition)
+            return ""
+        found = decode.policy(which, value)
+        self._resolver.on_policy(policy, found.value.place)
+        self._policies.define(policy, found.value.definition)
         return found.problem
 
     def _take_profile(self, which: ResourceId, value: bytes | None) -> str:

@@ -1,4 +1,4 @@
-"""Which policies apply to which local endpoints, in which order.
+"""Which policies apply to which endpoints of this host, in which order.
 
 Source: calico-control-plane reference, section 4.1.
 """
@@ -9,9 +9,15 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
-from calico_node.felix.messages import EndpointId, EndpointPolicies, PolicyId, TierPolicies
+from calico_node.felix.messages import (
+    EndpointId,
+    EndpointPolicies,
+    HostPolicies,
+    PolicyId,
+    TierPolicies,
+)
 from libcalico.resources.policy import PolicyType
 from libcalico.selector import Node
 from libcalico.selector.index import LabelIndex
@@ -21,14 +27,38 @@ UNREADABLE_TIER: Final = ""
 _MOST_RESOLVED: Final = 4096
 
 
+#: When a policy is looked at; all but normal ones are for host endpoints only.
+Flavour = Literal["normal", "pre_dnat", "untracked"]
+
+
+class HostId(NamedTuple):
+    """Names a host endpoint of this host, and tells whether it is one of all interfaces."""
+
+    name: str
+    is_of_all: bool
+
+
 @dataclass(frozen=True, slots=True)
 class PolicyPlace:
-    """Where a policy stands, and whom it selects."""
+    """Where a policy stands, and whom it selects.
+
+    ``on_forward``: whether a normal one also holds for what a host forwards.
+    """
 
     tier: str
     order: float
     types: frozenset[PolicyType]
     selector: Node
+    flavour: Flavour = "normal"
+    on_forward: bool = False
+
+    def concerns(self, item: EndpointId | HostId) -> bool:
+        """Whether the policy holds for an endpoint of that kind, if it selects it."""
+        if self.flavour == "normal":
+            return True
+        if not isinstance(item, HostId) or not self.types:
+            return False
+        return self.flavour == "pre_dnat" or not item.is_of_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,39 +70,40 @@ class TierPlace:
 
 
 class PolicyResolver:
-    """Keeps the ordered policies of every local endpoint."""
+    """Keeps the ordered policies of every endpoint of this host, of workloads and of the host."""
 
     def __init__(self) -> None:
-        self._index: LabelIndex[EndpointId, PolicyId] = LabelIndex()
+        self._index: LabelIndex[EndpointId | HostId, PolicyId] = LabelIndex()
         self._places: dict[PolicyId, PolicyPlace] = {}
         self._tiers: dict[str, TierPlace] = {}
         self._policies_by_tier: defaultdict[str, dict[PolicyId, None]] = defaultdict(dict)
-        self._profiles: dict[EndpointId, tuple[str, ...]] = {}
-        self._matches: dict[EndpointId, set[PolicyId]] = {}
-        self._selected: dict[PolicyId, dict[EndpointId, None]] = {}
-        self._dirty: dict[EndpointId, None] = {}
+        self._profiles: dict[EndpointId | HostId, tuple[str, ...]] = {}
+        self._matches: dict[EndpointId | HostId, set[PolicyId]] = {}
+        self._selected: dict[PolicyId, dict[EndpointId | HostId, None]] = {}
+        self._dirty: dict[EndpointId | HostId, None] = {}
         self._touched: dict[PolicyId, None] = {}
         self._resolved: dict[tuple[frozenset[PolicyId], tuple[str, ...]], EndpointPolicies] = {}
         self._classes = _Classes()
 
     def on_endpoint(
-        self, endpoint: EndpointId, labels: Mapping[str, str], profiles: Sequence[str]
+        self, endpoint: EndpointId | HostId, labels: Mapping[str, str], profiles: Sequence[str]
     ) -> None:
-        """A local endpoint is now so."""
+        """An endpoint of this host is now so."""
         self._profiles[endpoint] = tuple(profiles)
         self._matches.setdefault(endpoint, set())
         self._dirty[endpoint] = None
         self._index.on_item(endpoint, labels, profiles)
         self._settle()
 
-    def on_endpoint_removed(self, endpoint: EndpointId) -> None:
+    def on_endpoint_removed(self, endpoint: EndpointId | HostId) -> None:
         """An endpoint is not local any more, or gone; one that never was is passed over."""
         if endpoint not in self._profiles:
             return
         self._index.on_item_removed(endpoint)
         self._settle()
         del self._profiles[endpoint], self._matches[endpoint]
-        self._classes.leave(endpoint)
+        if isinstance(endpoint, EndpointId):
+            self._classes.leave(endpoint)
         self._dirty[endpoint] = None
 
     def on_parent(self, parent: str, labels: Mapping[str, str] | None) -> None:
@@ -85,6 +116,9 @@ class PolicyResolver:
         old = self._places.get(policy)
         if old == place:
             return
+        if old is not None and old.flavour != place.flavour:
+            self.on_policy_removed(policy)
+            old = None
         if old is not None:
             self._resolved.clear()
             del self._policies_by_tier[old.tier][policy]
@@ -130,8 +164,15 @@ class PolicyResolver:
         return touched
 
     def take_dirty(self) -> Iterable[EndpointId]:
-        """Return the endpoints whose policies may have changed since the last call."""
-        dirty, self._dirty = self._dirty, {}
+        """Return the workload endpoints whose policies may have changed since the last call."""
+        dirty = [item for item in self._dirty if not isinstance(item, HostId)]
+        self._dirty = {item: None for item in self._dirty if isinstance(item, HostId)}
+        return dirty
+
+    def take_dirty_hosts(self) -> Iterable[HostId]:
+        """Return the host endpoints whose policies may have changed since the last call."""
+        dirty = [item for item in self._dirty if isinstance(item, HostId)]
+        self._dirty = {item: None for item in self._dirty if not isinstance(item, HostId)}
         return dirty
 
     def policies_of(self, endpoint: EndpointId) -> EndpointPolicies:
@@ -146,15 +187,28 @@ class PolicyResolver:
         found = self._resolved[key] = self._classes.join(endpoint, found)
         return found
 
+    def host_policies_of(self, host: HostId) -> HostPolicies:
+        """Return the ordered policies of a host endpoint."""
+        normal = [p for p in self._matches[host] if self._places[p].flavour == "normal"]
+        forward = [p for p in normal if self._places[p].on_forward]
+        pre_dnat = [p for p in self._matches[host] if self._places[p].flavour == "pre_dnat"]
+        untracked = [p for p in self._matches[host] if self._places[p].flavour == "untracked"]
+        return HostPolicies(
+            EndpointPolicies(tuple(self._ordered(normal)), self._profiles[host]),
+            tuple(self._ordered(forward)),
+            tuple(self._ordered(pre_dnat)),
+            tuple(self._ordered(untracked)),
+        )
+
     def _settle(self) -> None:
         for policy, moves in self._index.drain().items():
             self._touched[policy] = None
-            selected = self._selected[policy]
-            for endpoint in moves.removed:
+            selected, place = self._selected[policy], self._places[policy]
+            for endpoint in filter(place.concerns, moves.removed):
                 self._matches[endpoint].discard(policy)
                 del selected[endpoint]
                 self._dirty[endpoint] = None
-            for endpoint in moves.added:
+            for endpoint in filter(place.concerns, moves.added):
                 self._matches[endpoint].add(policy)
                 selected[endpoint] = None
                 self._dirty[endpoint] = None

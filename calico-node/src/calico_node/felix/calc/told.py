@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from typing import Generic, TypeVar
 
 _K = TypeVar("_K")
@@ -19,6 +20,10 @@ class Told(Generic[_K, _V]):
     def __bool__(self) -> bool:
         """Return whether anything has a value now."""
         return bool(self._now)
+
+    def names(self) -> AbstractSet[_K]:
+        """Return the names that have a value now."""
+        return self._now.keys()
 
     def get(self, name: _K) -> _V | None:
         """Return the value as it is now, told or not."""

@@ -18,7 +18,14 @@ from libcalico.testing.strategies import resources
 
 KINDS = (
     *("WorkloadEndpoint", "NetworkPolicy", "GlobalNetworkPolicy", "Profile", "Tier", "IPPool"),
-    *("NetworkSet", "GlobalNetworkSet", "Node", "FelixConfiguration", "ClusterInformation"),
+    *(
+        "HostEndpoint",
+        "NetworkSet",
+        "GlobalNetworkSet",
+        "Node",
+        "FelixConfiguration",
+        "ClusterInformation",
+    ),
 )
 NAMESPACED = {"WorkloadEndpoint", "NetworkPolicy", "NetworkSet"}
 FIELDS = (

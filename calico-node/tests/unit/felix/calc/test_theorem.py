@@ -3,6 +3,7 @@
 Datastores are random; a seed names one, so that a failing seed can be run again.
 """
 
+import itertools
 from random import Random
 
 import pytest
@@ -16,9 +17,10 @@ from calico_node.felix.dataplane.testing import worlds
 from calico_node.felix.messages import EndpointId, PortMember
 from libcalico.datastore import keys
 from libcalico.datastore.keys import AffinityKey
-from libcalico.net.addresses import parse_cidr
+from libcalico.net.addresses import parse_address, parse_cidr
 from libcalico.net.ports import protocol_number
-from libcalico.policy import World, evaluate_endpoint
+from libcalico.policy import World, evaluate_endpoint, governing
+from libcalico.policy.evaluate import evaluate_profiles, evaluate_tiers
 from libcalico.resources import codec
 from libcalico.resources.nodes import NodeBGPSpec
 from libcalico.testing import builders as a
@@ -48,6 +50,13 @@ class Datastore:
         self._world = worlds.WorldMaker(seed)
         self._damage = damage
         self._facts = {}
+
+    def interfaces(self):
+        """Return the interfaces of the host: name → addresses, or None for those that are gone."""
+        for name in (worlds.OUTSIDE, "wire9"):
+            addresses = [parse_address(text) for text in (*worlds.UPLINK, "192.0.2.77")]
+            kept = self._random.sample(addresses, self._random.randrange(3))
+            yield name, self._random.choice([kept, kept, None])
 
     def change(self, share):
         self._world.change(share)
@@ -110,8 +119,10 @@ def codec_id(resource):
     return keys.ResourceId(resource.kind, resource.namespace, resource.name)
 
 
-def told_from_scratch(state):
+def told_from_scratch(state, interfaces=()):
     calculation, dataplane = Calculation(worlds.HOST), Dataplane()
+    for name, addresses in dict(interfaces).items():
+        calculation.on_interface(name, addresses)
     for key in sorted(state):
         calculation.on_update(key, state[key])
     dataplane.apply(calculation.flush())
@@ -122,15 +133,18 @@ def told_from_scratch(state):
 @given(SEEDS, st.lists(st.sampled_from([0.03, 0.1, 0.5]), max_size=8), st.sampled_from([0, 0.15]))
 def test_the_sum_of_changes_depends_on_the_last_state_only(seed, shares, damage):
     datastore, rng = Datastore(seed, damage=damage), Random(seed)
-    calculation, dataplane = Calculation(worlds.HOST), Dataplane()
+    calculation, dataplane, interfaces = Calculation(worlds.HOST), Dataplane(), {}
     for share in [1.0, *shares]:
         flush_one_in = rng.choice([1, 3, 1000])
+        interfaces |= datastore.interfaces()
+        for name, addresses in interfaces.items():
+            calculation.on_interface(name, addresses)
         for key, value in datastore.change(share):
             calculation.on_update(key, value)
             if not rng.randrange(flush_one_in):
                 dataplane.apply(calculation.flush())
     dataplane.apply(calculation.flush())
-    assert dataplane.state() == told_from_scratch(datastore.state).state()
+    assert dataplane.state() == told_from_scratch(datastore.state, interfaces).state()
     for key, value in datastore.state.items():
         calculation.on_update(key, value)
     assert not calculation.flush()
@@ -156,6 +170,50 @@ def test_packets_are_judged_as_the_reference_evaluator_judges_them(seed):
                 expected = evaluate_endpoint(world, endpoint, direction, packet)
                 told = dataplane.allows(endpoint_id(endpoint), direction, packet)
                 assert told == expected.allowed, expected.steps
+
+
+@settings(max_examples=40, deadline=None)
+@given(SEEDS)
+def test_host_endpoints_judge_packets_as_the_reference_evaluator_does(seed):
+    maker = worlds.WorldMaker(seed)
+    maker.change(1.0)
+    resources = maker.resources
+    uplink = [parse_address(text) for text in worlds.UPLINK]
+    state = {keys.path_of(w): codec.encode(r) for w, r in resources.items()}
+    dataplane = told_from_scratch(state, {worlds.OUTSIDE: uplink, "cali1": [], "lo": uplink})
+    world = World.of(resources.values())
+    for interface, addresses in ((worlds.OUTSIDE, uplink), ("cali1", []), ("wire9", [])):
+        host = governing(world, worlds.HOST, interface, addresses)
+        there = dataplane.host_endpoints
+        told = there.get(interface) or there.get("*")
+        assert (told and told.name) == (host and host.id.name)
+        if host is not None:
+            agree(dataplane, told.policies, world, host, [maker.packet() for _ in range(15)])
+    assert governing(world, worlds.HOST, "lo", uplink) is None
+    assert "lo" not in dataplane.host_endpoints
+
+
+def agree(dataplane, policies, world, host, packets):
+    """The dataplane judges packets in each flavour as the evaluator does."""
+    ways = [
+        ("normal", policies.normal.tiers),
+        ("forward", policies.forward),
+        ("preDNAT", policies.pre_dnat),
+        ("doNotTrack", policies.untracked),
+    ]
+    for packet, direction in itertools.product(packets, ("ingress", "egress")):
+        for flavour, tiers in ways:
+            if flavour == "doNotTrack" and host.interface == "*":
+                assert not tiers
+                continue
+            steps = []
+            expected = evaluate_tiers(world, host, direction, flavour, packet, steps)
+            is_early = flavour in ("preDNAT", "doNotTrack")
+            told = dataplane.judge_tiers(tiers, direction, packet, is_early=is_early)
+            assert told == expected, steps
+            if flavour == "normal" and expected is None:
+                expected = evaluate_profiles(world, host, direction, packet, steps)
+                assert dataplane.judge(policies.normal, direction, packet) == expected, steps
 
 
 @settings(max_examples=25, deadline=None)
@@ -190,7 +248,7 @@ def set_specs(resources):
 
 
 def expected_members(spec, world):
-    endpoints = [e for e in world.endpoints if spec.selector.evaluate(e.labels)]
+    endpoints = [e for e in (*world.endpoints, *world.hosts) if spec.selector.evaluate(e.labels)]
     if spec.port:
         return {
             PortMember(address, protocol_number(port.protocol), port.port)

@@ -12,6 +12,8 @@ from calico_node.felix.messages import (
     Direction,
     EndpointId,
     EndpointPolicies,
+    HostEndpoint,
+    HostPolicies,
     LocalEndpoint,
     Member,
     PolicyId,
@@ -19,6 +21,7 @@ from calico_node.felix.messages import (
     RuleSide,
     SetChange,
     SetId,
+    TierPolicies,
 )
 from libcalico.net.addresses import Cidr
 from libcalico.policy.model import Packet
@@ -34,6 +37,7 @@ class Dataplane:
         self.policies: dict[PolicyId, ActivePolicy] = {}
         self.profiles: dict[str, ActivePolicy] = {}
         self.endpoints: dict[EndpointId, LocalEndpoint] = {}
+        self.host_endpoints: dict[str, HostEndpoint] = {}
         self.others: dict[str, dict[Any, Any]] = {}
         self.config: tuple[Mapping[str, str], ...] | None = None
         self.ready: bool | None = None
@@ -46,6 +50,7 @@ class Dataplane:
         _apply(self.policies, changes.policies)
         _apply(self.profiles, changes.profiles)
         _apply(self.endpoints, changes.endpoints)
+        _apply(self.host_endpoints, changes.host_endpoints)
         for set_id, change in changes.sets.items():
             if change.removed:
                 assert change == SetChange(removed=True)
@@ -64,17 +69,13 @@ class Dataplane:
 
     def allows(self, endpoint: EndpointId, direction: Direction, packet: Packet) -> bool:
         """Return whether the endpoint's policies let the packet in (ingress) or out (egress)."""
-        policies = self.endpoints[endpoint].policies
-        for tier in policies.tiers:
-            applied = tier.ingress if direction == "ingress" else tier.egress
-            if not applied:
-                continue
-            rules = (
-                rule for policy in applied for rule in _rules(self.policies[policy], direction)
-            )
-            decided = self._first(rules, packet) or tier.default_action
-            if decided != "Pass":
-                return decided == "Allow"
+        return self.judge(self.endpoints[endpoint].policies, direction, packet)
+
+    def judge(self, policies: EndpointPolicies, direction: Direction, packet: Packet) -> bool:
+        """Return what tiers and then profiles decide about a packet."""
+        decided = self.judge_tiers(policies.tiers, direction, packet)
+        if decided is not None:
+            return decided
         for name in policies.profiles:
             profile = self.profiles[name]
             if profile.missing:
@@ -83,6 +84,27 @@ class Dataplane:
             if verdict in ("Allow", "Deny"):
                 return verdict == "Allow"
         return False
+
+    def judge_tiers(
+        self,
+        tiers: Iterable[TierPolicies],
+        direction: Direction,
+        packet: Packet,
+        *,
+        is_early: bool = False,
+    ) -> bool | None:
+        """Return what tiers decide, None if they do not; early ones pass at the end of each tier."""
+        for tier in tiers:
+            applied = tier.ingress if direction == "ingress" else tier.egress
+            if not applied:
+                continue
+            rules = (
+                rule for policy in applied for rule in _rules(self.policies[policy], direction)
+            )
+            decided = self._first(rules, packet) or ("Pass" if is_early else tier.default_action)
+            if decided != "Pass":
+                return decided == "Allow"
+        return None
 
     def _change_set(self, set_id: SetId, change: SetChange) -> None:
         if change.created:
@@ -107,7 +129,11 @@ class Dataplane:
         assert used == self.sets.keys()
         classes = [endpoint.policies for endpoint in self.endpoints.values()]
         assert len({id(policies) for policies in classes}) == len(set(classes))
-        assert self.policies.keys() == {p for policies in classes for p in _policy_ids(policies)}
+        hosts = [host.policies for host in self.host_endpoints.values()]
+        in_use = [p for host in hosts for p in _policy_ids(_all_tiers(host))]
+        in_use += [p for policies in classes for p in _policy_ids(policies.tiers)]
+        assert self.policies.keys() == set(in_use)
+        classes += [host.normal for host in hosts]
         assert self.profiles.keys() == {p for policies in classes for p in policies.profiles}
 
     def _first(self, rules: Iterable[CompiledRule], packet: Packet) -> str | None:
@@ -175,8 +201,12 @@ def _set_ids(rule: CompiledRule) -> Iterable[SetId]:
         yield from (*side.sets, *side.not_sets, *side.port_sets, *side.not_port_sets)
 
 
-def _policy_ids(policies: EndpointPolicies) -> Iterable[PolicyId]:
-    for tier in policies.tiers:
+def _all_tiers(host: HostPolicies) -> Iterable[TierPolicies]:
+    return (*host.normal.tiers, *host.forward, *host.pre_dnat, *host.untracked)
+
+
+def _policy_ids(tiers: Iterable[TierPolicies]) -> Iterable[PolicyId]:
+    for tier in tiers:
         yield from (*tier.ingress, *tier.egress)
 
 

@@ -39,6 +39,8 @@ LOCAL: Final = {
 }
 #: Where everybody else is.
 OUTSIDE: Final = "uplink"
+#: Addresses of the host at its outer interface.
+UPLINK: Final = ("192.0.2.1", "fd00:2::1")
 #: Addresses of workloads of other hosts; the first two have two owners.
 REMOTE: Final = [(f"10.65.1.{n}/32", f"fd65::1:{n}/128") for n in (1, 1, 2, 3, 4)]
 STRANGERS: Final = (
@@ -110,6 +112,24 @@ _PROFILES: Final = (
     *("ksa.default.cook", "ksa.blue.waiter", "ghost"),
 )
 _TIERS: Final = ("first", "second", "last", "ghost")
+#: Host endpoints, and how often there is one: of the outer interface by name and by address, of all
+#: interfaces, of another interface, of another host.
+_HOST_ENDPOINTS: Final = {
+    "hep-address": 0.3,
+    "hep-all": 0.5,
+    "hep-name": 0.5,
+    "hep-other": 0.3,
+    "hep-remote": 0.6,
+}
+#: What tells a policy's flavour.
+_FLAVOURS: Final[tuple[dict[str, bool], ...]] = (
+    {},
+    {},
+    {"apply_on_forward": True},
+    {"apply_on_forward": True},
+    {"apply_on_forward": True, "pre_dnat": True},
+    {"apply_on_forward": True, "do_not_track": True},
+)
 
 
 class WorldMaker:
@@ -126,6 +146,7 @@ class WorldMaker:
             **{f"remote{n}": partial(self._remote, n) for n in range(len(REMOTE))},
             **{f"set{n}": partial(self._network_set, n) for n in range(4)},
             **{f"policy{n}": partial(self._policy, n) for n in range(9)},
+            **{name: partial(self._host_endpoint, name) for name in _HOST_ENDPOINTS},
             **{profile: partial(self._profile, profile) for profile in _PROFILES[:-1]},
             **{tier: partial(self._tier, tier) for tier in _TIERS[:-1]},
         }
@@ -206,6 +227,21 @@ class WorldMaker:
             ports=ports,
         )
 
+    def _host_endpoint(self, name: str) -> Resource | None:
+        """Return a host endpoint; what it expects does not tell which one of them is meant."""
+        if not self._maybe(_HOST_ENDPOINTS[name]):
+            return None
+        interfaces = {"hep-all": "*", "hep-name": OUTSIDE, "hep-other": "wire9"}
+        addresses = list(UPLINK) if name == "hep-address" else self._some(STRANGERS, 0.7, 2)
+        return a.a_host_endpoint(
+            name=name,
+            node="node-2" if name == "hep-remote" else HOST,
+            interface_name=interfaces.get(name, ""),
+            expected_ips=addresses or list(STRANGERS[:1]),
+            labels=self._labels(),
+            profiles=self._random.sample(_PROFILES, self._random.randrange(3)),
+        )
+
     def _network_set(self, number: int) -> Resource | None:
         nets = self._random.sample((*_NETS[4], *_NETS[6]), self._random.randrange(4))
         if self._maybe(0.2):
@@ -247,6 +283,9 @@ class WorldMaker:
         }
         if namespace:
             return self._some_types(a.a_policy(namespace=namespace, **fields))
+        fields |= self._pick(_FLAVOURS)
+        if fields.get("pre_dnat"):
+            fields |= {"types": ["Ingress"], "egress": []}
         spaces = self._selector() if self._maybe(0.2) else ""
         return self._some_types(a.a_global_policy(namespace_selector=spaces, **fields))
 
