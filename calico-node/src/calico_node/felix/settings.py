@@ -11,7 +11,7 @@ from calico_node.felix.dataplane.router import RouteSettings
 from calico_node.felix.firewall.model import FirewallSettings
 from calico_node.felix.nft.keys import Range
 from calico_node.felix.program import logs
-from calico_node.felix.program.settings import MarkMaskError, Marks, RuleSettings
+from calico_node.felix.program.settings import MarkMaskError, Marks, RuleSettings, failsafe_ports
 from libcalico.errors import ConfigError
 from libcalico.net.addresses import Cidr, parse_address
 
@@ -72,6 +72,8 @@ def rule_settings(config: Config) -> RuleSettings:
         log_prefix=config["LogPrefix"],
         log_limit=logs.limit(config["LogActionRateLimit"], config["LogActionRateLimitBurst"]),
         exclude_hosts_from_nat=config["NatOutgoingExclusions"] == "IPPoolsAndHostIPs",
+        failsafe_inbound=failsafe_ports(config["FailsafeInboundHostPorts"]),
+        failsafe_outbound=failsafe_ports(config["FailsafeOutboundHostPorts"]),
         nat_outgoing_interface=config["IptablesNATOutgoingInterfaceFilter"],
         nat_ports=Range(*ports) if (ports := config["NatPortRange"]) else None,
         nat_outgoing_address=parse_address(address)

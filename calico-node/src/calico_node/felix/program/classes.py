@@ -1,7 +1,8 @@
 """Endpoint classes: the two chains that all endpoints with the same policies share.
 
 A policy chain answers by mark bits: *accept* means allowed, *passed* means skip the rest of the
-tier; a denied packet does not come back. The class chain returns to its caller for an allowed packet
+tier; a denied packet does not come back, or, where it is to be rejected, has both: not every hook that
+a policy chain is reached from can reject. The class chain returns to its caller for an allowed packet
 and drops every other one. Why bits and not inlined policies: docs/adr.
 
 Source of the order of evaluation: calico-control-plane reference, section 4.1.
@@ -9,7 +10,7 @@ Source of the order of evaluation: calico-control-plane reference, section 4.1.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -23,6 +24,7 @@ from calico_node.felix.nft.model import (
     Match,
     Rule,
     SetMark,
+    Statement,
     jump,
 )
 from calico_node.felix.program import names
@@ -44,13 +46,22 @@ def render(policies: EndpointPolicies, direction: Direction, settings: RuleSetti
     rules = [Rule((SetMark(settings.marks.both, 0),))]
     if direction == "egress":
         rules += _tunnels(settings)
-    for tier in policies.tiers:
-        rules += _tier(tier, direction, settings)
-    for profile in policies.profiles:
-        rules += _profile(profile, direction, settings)
-    rules.append(Rule((deny(settings),), comment="no policy or profile allowed it"))
+    rules += body(policies, direction, settings, deny(settings))
     name = names.class_chain(class_id(policies), direction)
     return Chain(name, tuple(rules), owner=name)
+
+
+def body(
+    policies: EndpointPolicies, direction: Direction, settings: RuleSettings, denied: Statement
+) -> list[Rule]:
+    """Return the rules that ask tiers and then profiles; ``denied`` ends what nobody allows."""
+    rules = [
+        rule for tier in policies.tiers for rule in tier_rules(tier, direction, settings, denied)
+    ]
+    for profile in policies.profiles:
+        rules.append(Rule((jump(names.profile_chain(profile, direction)),)))
+        rules += _judge(settings, denied)
+    return [*rules, Rule((denied,), comment="no policy or profile allowed it")]
 
 
 def policies_of(policies: EndpointPolicies, direction: Direction) -> Iterator[PolicyId]:
@@ -77,7 +88,22 @@ def _tunnels(settings: RuleSettings) -> list[Rule]:
     return rules
 
 
-def _tier(tier: TierPolicies, direction: Direction, settings: RuleSettings) -> list[Rule]:
+def tier_rules(
+    tier: TierPolicies,
+    direction: Direction,
+    settings: RuleSettings,
+    denied: Statement,
+    *,
+    allowed: Sequence[Statement] = (RETURN,),
+    is_early: bool = False,
+) -> list[Rule]:
+    """Return the rules that ask one tier; none if it has no policies in that direction.
+
+    Args:
+        denied: ends what is denied.
+        allowed: what is done with what is allowed.
+        is_early: other policies follow; nothing is denied at the end of the tier.
+    """
     policies = tier.ingress if direction == "ingress" else tier.egress
     if not policies:
         return []
@@ -86,20 +112,18 @@ def _tier(tier: TierPolicies, direction: Direction, settings: RuleSettings) -> l
     for number, policy in enumerate(policies):
         undecided = (Masked(Field.MARK, marks.both, 0),) if number else ()
         rules.append(Rule((*undecided, jump(names.policy_chain(policy, direction)))))
-    rules.append(_return_if_accepted(settings))
-    if tier.default_action == "Deny":
+    rules += _judge(settings, denied, allowed)
+    if tier.default_action == "Deny" and not is_early:
         undecided = (Masked(Field.MARK, marks.passed, 0),)
-        rules.append(Rule((*undecided, deny(settings)), comment=f"end of tier {tier.name}"))
+        rules.append(Rule((*undecided, denied), comment=f"end of tier {tier.name}"))
     return rules
 
 
-def _profile(profile: str, direction: Direction, settings: RuleSettings) -> list[Rule]:
-    return [
-        Rule((jump(names.profile_chain(profile, direction)),)),
-        _return_if_accepted(settings),
-    ]
-
-
-def _return_if_accepted(settings: RuleSettings) -> Rule:
-    accept = settings.marks.accept
-    return Rule((Masked(Field.MARK, accept, accept), RETURN))
+def _judge(
+    settings: RuleSettings, denied: Statement, allowed: Sequence[Statement] = (RETURN,)
+) -> Iterator[Rule]:
+    """Yield what is done with what a policy chain answered."""
+    marks = settings.marks
+    if settings.deny == "Reject":
+        yield Rule((Masked(Field.MARK, marks.both, marks.both), denied))
+    yield Rule((Masked(Field.MARK, marks.accept, marks.accept), *allowed))

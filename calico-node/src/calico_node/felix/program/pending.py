@@ -29,6 +29,7 @@ class Pending:
         self._old_sets: dict[str, Set | None] = {}
         self._added: dict[str, set[bytes]] = {}
         self._removed: dict[str, set[bytes]] = {}
+        self._old_maps: dict[str, VerdictMap | None] = {}
         self._old_verdicts: dict[str, dict[bytes, Verdict | None]] = {}
 
     def put_chain(self, chain: Chain) -> None:
@@ -79,10 +80,19 @@ class Pending:
             to.setdefault(name, set()).update(rest)
 
     def put_map(self, described: VerdictMap) -> None:
-        """Add an empty map."""
+        """Add an empty map; its elements come by :meth:`put_verdict`."""
         if described.name not in self._maps:
+            self._old_maps.setdefault(described.name, None)
             self._maps[described.name] = described
             self._verdicts[described.name] = {}
+
+    def drop_map(self, name: str) -> None:
+        """Remove a map with its elements if it is there."""
+        if name in self._maps:
+            for key in list(self._verdicts[name]):
+                self.put_verdict(name, key, None)
+            self._old_maps.setdefault(name, self._maps.pop(name))
+            del self._verdicts[name]
 
     def put_verdict(self, name: str, key: bytes, verdict: Verdict | None) -> None:
         """Set or, with None, remove one element of a map."""
@@ -124,6 +134,7 @@ class Pending:
     def take(self) -> Delta:
         """Return what changed since the last call, and start anew."""
         created = {n for n, old in self._old_sets.items() if old is None and n in self._sets}
+        new_maps = {n for n, old in self._old_maps.items() if old is None and n in self._maps}
         delta = Delta(
             chains=tuple(
                 self._chains[name]
@@ -135,14 +146,17 @@ class Pending:
                 for name, old in self._old_chains.items()
                 if old is not None and name not in self._chains
             ),
-            created_sets=tuple(self._filled(self._sets[name]) for name in sorted(created)),
+            created_sets=(
+                *(self._filled(self._sets[name]) for name in sorted(created)),
+                *(self._filled_map(self._maps[name]) for name in sorted(new_maps)),
+            ),
             removed_sets=frozenset(
                 name
-                for name, old in self._old_sets.items()
-                if old is not None and name not in self._sets
+                for name, old in (*self._old_sets.items(), *self._old_maps.items())
+                if old is not None and name not in self._sets and name not in self._maps
             ),
             set_changes=tuple(self._set_changes(created)),
-            map_changes=tuple(self._map_changes()),
+            map_changes=tuple(self._map_changes(new_maps)),
         )
         self._clear()
         return delta
@@ -153,8 +167,10 @@ class Pending:
             if name in self._sets and (added or removed):
                 yield SetChange(self._sets[name], frozenset(added or ()), frozenset(removed or ()))
 
-    def _map_changes(self) -> Iterator[MapChange]:
+    def _map_changes(self, created: set[str]) -> Iterator[MapChange]:
         for name, before in sorted(self._old_verdicts.items()):
+            if name in created or name not in self._maps:
+                continue
             now = self._verdicts[name]
             differing = {key: old for key, old in before.items() if now.get(key) != old}
             if differing:

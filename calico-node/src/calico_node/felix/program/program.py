@@ -27,6 +27,8 @@ from calico_node.felix.nft.keys import KeyType, pack
 from calico_node.felix.nft.model import Chain, Rule, Table, goto
 from calico_node.felix.nft.plan import Delta
 from calico_node.felix.program import classes, logs, names, nat, quality, rules, static
+from calico_node.felix.program.hostendpoints import HostEndpoints
+from calico_node.felix.program.hosts import Tunnels
 from calico_node.felix.program.pending import Pending
 from calico_node.felix.program.sets import IpSets, prefix_of, write_intervals
 from calico_node.felix.program.settings import RuleSettings
@@ -56,6 +58,7 @@ class Program:
         self._spoofers: dict[str, tuple[Cidr, ...]] = {}
         self._classes: dict[str, EndpointPolicies] = {}
         self._members: Counter[str] = Counter()
+        self._host_endpoints = HostEndpoints(self._pending, settings, self._count_use)
         self._pools: dict[str, Pool] = {}
         self._hosts: dict[str, tuple[Cidr, ...]] = {}
         self._floating = nat.FloatingAddresses(self._pending)
@@ -89,6 +92,7 @@ class Program:
             self._write_subject(subject)
         self._apply_endpoints(changes.endpoints)
         self._apply_pools(changes.pools)
+        self._host_endpoints.apply(changes.host_endpoints, self._tunnels())
         self._apply_hosts(changes.hosts)
         for set_id, change in changes.sets.items():
             if change.removed:
@@ -103,6 +107,7 @@ class Program:
             self._write_subject(subject)
         for policies in self._classes.values():
             self._write_class(policies)
+        self._host_endpoints.reconfigure(settings)
         return self._pending.take()
 
     def refuse(self, owner: str, reason: str) -> bool:
@@ -160,7 +165,7 @@ class Program:
         policy = self._active.get(subject)
         if policy is None or policy.missing or subject in self._refused:
             why = self._refused.get(subject, "it does not exist")
-            rule = Rule((rules.deny(self._settings),), comment=f"denies, for {why}"[:120])
+            rule = Rule(rules.denied(self._settings), comment=f"denies, for {why}"[:120])
             self._pending.put_chain(Chain(name, (rule,), owner=owner))
             return
         log = logs.statements(subject, policy.tier, self._settings)
@@ -260,12 +265,15 @@ class Program:
         for direction in _DIRECTIONS:
             used: list[Subject] = [*classes.policies_of(policies, direction), *policies.profiles]
             for subject in used:
-                before = bool(self._users[subject, direction])
-                self._users[subject, direction] += change
-                if bool(self._users[subject, direction]) != before:
-                    self._write_rules(subject, direction)
-                if not self._users[subject, direction]:
-                    del self._users[subject, direction]
+                self._count_use(subject, direction, change)
+
+    def _count_use(self, subject: Subject, direction: Direction, change: int) -> None:
+        before = bool(self._users[subject, direction])
+        self._users[subject, direction] += change
+        if bool(self._users[subject, direction]) != before:
+            self._write_rules(subject, direction)
+        if not self._users[subject, direction]:
+            del self._users[subject, direction]
 
     def _write_class(self, policies: EndpointPolicies) -> None:
         for direction in _DIRECTIONS:
@@ -294,6 +302,14 @@ class Program:
             natted = [prefix_of(p.cidr) for p in of_family if p.nat_outgoing]
             write_intervals(self._pending, names.ALL_POOLS[version], everything)
             write_intervals(self._pending, names.MASQUERADE_POOLS[version], natted)
+
+    def _tunnels(self) -> Tunnels:
+        """Return the tunnels that some pool asks for."""
+        pools = self._pools.values()
+        return Tunnels(
+            vxlan=any(pool.vxlan != "Never" for pool in pools),
+            ipip=any(pool.ipip != "Never" for pool in pools),
+        )
 
     def _apply_hosts(self, hosts: Mapping[str, tuple[Cidr, ...] | None]) -> None:
         _update(self._hosts, hosts)

@@ -235,9 +235,16 @@ def _action(rule: CompiledRule, context: RuleContext) -> Conditions:
         case "Pass":
             return (SetMark(marks.passed, marks.passed), RETURN)
         case "Deny":
-            return (deny(context.settings),)
+            return denied(context.settings)
         case "Log":
             return context.log
+
+
+def denied(settings: RuleSettings) -> Conditions:
+    """Return what a policy chain does with a packet that it denies; the class chain rejects."""
+    if settings.deny == "Drop":
+        return (DROP,)
+    return (SetMark(settings.marks.both, settings.marks.both), RETURN)
 
 
 def deny(settings: RuleSettings) -> Statement:

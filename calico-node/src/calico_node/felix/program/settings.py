@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from calico_node.felix.nft.keys import Range
 from calico_node.felix.nft.model import Limit
-from libcalico.net.addresses import Cidr
+from libcalico.net.addresses import Cidr, parse_cidr
+from libcalico.net.ports import protocol_number
+from libcalico.resources.felixconfig import ProtoPort
+from libcalico.resources.felixparams import PARAMS
 
 
 class MarkMaskError(ValueError):
@@ -40,6 +44,27 @@ class Marks:
 
 
 @dataclass(frozen=True, slots=True)
+class FailsafePort:
+    """A port of a protocol, by number, that host endpoints never close; ``net``: to whom, None: to all."""
+
+    protocol: int
+    port: int
+    net: Cidr | None = None
+
+
+def failsafe_ports(ports: Iterable[ProtoPort]) -> tuple[FailsafePort, ...]:
+    """Return the ports that a parameter names."""
+    return tuple(
+        FailsafePort(
+            protocol_number(port.protocol),
+            port.port,
+            parse_cidr(port.net, strict=False) if port.net else None,
+        )
+        for port in ports
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class RuleSettings:
     """What rules depend on beside policy. Defaults are Felix's.
 
@@ -50,6 +75,8 @@ class RuleSettings:
         allow_spoofing: whether endpoints may send from the prefixes that they ask for, too.
         log_prefix: template of the lines that Log rules write; :mod:`.logs` knows what it may hold.
         log_limit: how often each of those rules may write one.
+        failsafe_inbound: ports of the host that its endpoints never close.
+        failsafe_outbound: ports of others that the host always reaches.
         exclude_hosts_from_nat: whether traffic to hosts of the cluster keeps its source address.
         nat_ports: source ports of translated TCP and UDP traffic; None leaves them to the kernel.
         nat_outgoing_address: source of translated traffic of its family; None: the interface's address.
@@ -75,6 +102,12 @@ class RuleSettings:
     nat_outgoing_address: Cidr | None = None
     floating_ips: bool = False
     serves_addresses: bool = False
+    failsafe_inbound: tuple[FailsafePort, ...] = failsafe_ports(
+        PARAMS["FailsafeInboundHostPorts"].default
+    )
+    failsafe_outbound: tuple[FailsafePort, ...] = failsafe_ports(
+        PARAMS["FailsafeOutboundHostPorts"].default
+    )
 
     @property
     def marks(self) -> Marks:

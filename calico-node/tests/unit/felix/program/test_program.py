@@ -15,6 +15,8 @@ from calico_node.felix.messages import (
     EndpointPolicies,
     FloatingAddress,
     Limits,
+    HostEndpoint,
+    HostPolicies,
     LocalEndpoint,
     Member,
     PolicyId,
@@ -64,6 +66,7 @@ class State:
     profiles: dict[str, ActivePolicy] = field(default_factory=dict)
     endpoints: dict[EndpointId, LocalEndpoint] = field(default_factory=dict)
     pools: dict[str, Pool] = field(default_factory=dict)
+    hosts: dict[str, HostEndpoint] = field(default_factory=dict)
 
 
 rules = st.builds(
@@ -120,7 +123,24 @@ endpoints = st.builds(
     floating=st.lists(floating, max_size=2, unique=True).map(tuple),
     quality=qualities,
 )
-pools = st.builds(Pool, cidr=st.sampled_from(MEMBERS[3:6]), nat_outgoing=st.booleans())
+pools = st.builds(
+    Pool,
+    cidr=st.sampled_from(MEMBERS[3:6]),
+    nat_outgoing=st.booleans(),
+    vxlan=st.sampled_from(["Never", "Always"]),
+)
+some_tiers = st.lists(tiers, max_size=2).map(tuple)
+hosts = st.builds(
+    HostEndpoint,
+    name=st.sampled_from(["h", "i"]),
+    policies=st.builds(
+        HostPolicies,
+        normal=endpoint_policies,
+        forward=some_tiers,
+        pre_dnat=some_tiers,
+        untracked=some_tiers,
+    ),
+)
 
 
 @st.composite
@@ -131,8 +151,13 @@ def states(draw: st.DrawFn) -> State:
             st.builds(EndpointId, st.just("ns"), st.sampled_from("xyz")), endpoints, max_size=3
         )
     )
-    policies = {p for e in used.values() for t in e.policies.tiers for p in (*t.ingress, *t.egress)}
-    profiles = {p for e in used.values() for p in e.policies.profiles}
+    governed = draw(st.dictionaries(st.sampled_from(["eth0", "cali9", "*"]), hosts, max_size=2))
+    own = [h.policies for h in governed.values()]
+    ordered = [e.policies for e in used.values()] + [h.normal for h in own]
+    used_tiers = [t for p in ordered for t in p.tiers]
+    used_tiers += [t for h in own for t in (*h.forward, *h.pre_dnat, *h.untracked)]
+    policies = {p for t in used_tiers for p in (*t.ingress, *t.egress)}
+    profiles = {p for e in ordered for p in e.profiles}
     members = st.frozensets(st.sampled_from(MEMBERS), max_size=4)
     state = State(
         {set_id: draw(members) for set_id in SETS},
@@ -140,6 +165,7 @@ def states(draw: st.DrawFn) -> State:
         {p: draw(active) for p in sorted(profiles)},
         used,
         draw(st.dictionaries(st.sampled_from(["p", "q"]), pools, max_size=2)),
+        governed,
     )
     named = {
         s
@@ -153,6 +179,7 @@ def states(draw: st.DrawFn) -> State:
         state.profiles,
         state.endpoints,
         state.pools,
+        state.hosts,
     )
 
 
@@ -181,6 +208,7 @@ def changes(old: State, new: State) -> Changes:
         profiles=differing(old.profiles, new.profiles),
         endpoints=differing(old.endpoints, new.endpoints),
         pools=differing(old.pools, new.pools),
+        host_endpoints=differing(old.hosts, new.hosts),
     )
 
 
@@ -189,12 +217,12 @@ def applied(table: Table, delta: Delta) -> Table:
     chains = {n: c for n, c in table.chains.items() if n not in delta.removed_chains}
     chains |= {c.name: c for c in delta.chains}
     sets = {n: s for n, s in table.sets.items() if n not in delta.removed_sets}
-    assert delta.removed_sets <= table.sets.keys()
+    maps = {n: m for n, m in table.maps.items() if n not in delta.removed_sets}
+    assert delta.removed_sets <= table.sets.keys() | table.maps.keys()
     assert delta.removed_chains <= table.chains.keys()
     for new in delta.created_sets:
-        assert isinstance(new, Set)
-        assert new.name not in sets
-        sets[new.name] = new
+        assert new.name not in sets.keys() | maps.keys()
+        (sets if isinstance(new, Set) else maps)[new.name] = new
     for change in delta.set_changes:
         there = sets[change.set.name].elements
         assert not change.added & there
@@ -202,7 +230,6 @@ def applied(table: Table, delta: Delta) -> Table:
         sets[change.set.name] = with_elements(
             sets[change.set.name], there - change.removed | change.added
         )
-    maps = dict(table.maps)
     for change in delta.map_changes:
         there = dict(maps[change.map.name].elements)
         assert change.removed <= there.keys()
@@ -230,7 +257,8 @@ def consistent(table: Table) -> Table:
                 if isinstance(getattr(statement, "value", None), Named):
                     assert statement.value.set in table.sets
     for map_ in table.maps.values():
-        assert all(verdict.chain in table.chains for verdict in map_.elements.values())
+        chains = {verdict.chain for verdict in map_.elements.values() if verdict.chain}
+        assert chains <= table.chains.keys()
     return table
 
 
@@ -274,7 +302,11 @@ def test_telling_the_same_again_changes_nothing(state):
     told = changes(State(), state)
     program.apply(told)
     again = Changes(
-        policies=told.policies, profiles=told.profiles, endpoints=told.endpoints, pools=told.pools
+        policies=told.policies,
+        profiles=told.profiles,
+        endpoints=told.endpoints,
+        pools=told.pools,
+        host_endpoints=told.host_endpoints,
     )
     assert program.apply(again) == Delta()
 
