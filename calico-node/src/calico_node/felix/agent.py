@@ -20,6 +20,7 @@ from calico_node.felix import dump, metrics
 from calico_node.felix.calc.graph import Calculation, prefixes
 from calico_node.felix.config import Config, Source
 from calico_node.felix.dataplane.host import Host
+from calico_node.felix.dataplane.interfaces import Interfaces
 from calico_node.felix.dataplane.states import State, Subject
 from calico_node.felix.dump import Section
 from calico_node.felix.messages import Changes, Problem
@@ -60,6 +61,7 @@ class Felix:
         self._calculation = Calculation(hostname)
         self._config = felix_config.resolve(own)
         self._is_configured = False
+        self._interfaces = Interfaces()
         self._host: Host | None = None
         self._unprogrammed: list[Changes] = []
         self._unread: set[Group] = set(prefixes(hostname))
@@ -102,6 +104,7 @@ class Felix:
 
     def close(self) -> None:
         """Close what is open. What was programmed stays in force."""
+        self._interfaces.close()
         if self._host is not None:
             self._host.close()
 
@@ -120,13 +123,14 @@ class Felix:
                     self._found(tuple(group))
                 case Disconnected(reason=reason):
                     self._lost(tuple(group), reason)
-        if not self._unread and self._calculation.is_ready:
-            self._program()
+        self._program()
         self._report_datastore()
         metrics.UPDATE_SECONDS.observe(time.perf_counter() - began)
 
     def tend(self) -> None:
         """Try again what failed, and show that the loop is alive."""
+        if not self._interfaces.is_known:
+            self._program()
         if self._host is not None:
             self._guard(self._host.retry)
         elif self._unprogrammed and self._is_configured:
@@ -169,6 +173,10 @@ class Felix:
     # What it says
 
     def _program(self) -> None:
+        """Program what changed, once everything is known that says what is to be in force."""
+        is_known = self._take_interfaces()
+        if self._unread or not self._calculation.is_ready or not is_known:
+            return
         changes = self._calculation.flush()
         if changes.ready is not None:
             log.info("datastore readiness is_ready=%s", changes.ready)
@@ -183,6 +191,17 @@ class Felix:
             if self._is_configured:
                 self._start()
         self._report_dataplane()
+
+    def _take_interfaces(self) -> bool:
+        """Tell the calculation what interfaces there are; return whether that is known."""
+        workloads = tuple(self._config["InterfacePrefix"].split(","))
+        try:
+            for name, addresses in self._interfaces.take(workloads).items():
+                self._calculation.on_interface(name, addresses)
+        except NetlinkError as error:
+            metrics.FAILURES.inc()
+            repeated.log(logging.ERROR, "", "cannot read interfaces, trying again error=%s", error)
+        return self._interfaces.is_known
 
     def _start(self) -> None:
         """Take over from a previous run."""
@@ -243,6 +262,7 @@ class Felix:
 
     def _watch(self, host: Host) -> None:
         loop = asyncio.get_running_loop()
+        loop.add_reader(self._interfaces.fileno(), self._program)
         for descriptor, take in host.watched:
             loop.add_reader(descriptor, self._guard, take)
 

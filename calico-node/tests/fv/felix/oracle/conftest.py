@@ -10,14 +10,16 @@ import re
 import select
 import socket
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 
 import pytest
 
 from calico_node.felix.dataplane.host import Host
 from calico_node.felix.dataplane.router import RouteSettings
 from calico_node.felix.dataplane.testing import frames, worlds
+from calico_node.felix.dataplane.testing.frames import SCTP, TCP, UDP
 from calico_node.felix.firewall.model import FirewallSettings
-from calico_node.felix.program.settings import RuleSettings
+from calico_node.felix.program.settings import FailsafePort, RuleSettings
 from calico_test.netns import NetNs
 from libcalico.net.addresses import parse_cidr
 
@@ -28,10 +30,24 @@ MUTE = (
     "table inet mute {\nchain c {\ntype filter hook prerouting priority -400\npolicy drop\n}\n}\n"
 )
 DEADLINE_S = 10.0
+
+
+def ports(failsafes):
+    return tuple(FailsafePort(port.protocol, port.port, port.net) for port in failsafes)
+
+
 # What policy says about packets that connection tracking calls invalid, and about tunnels, is to be seen too.
 RULES = RuleSettings(
-    drop_invalid=False, allow_ipip_from_workloads=True, allow_vxlan_from_workloads=True
+    drop_invalid=False,
+    allow_ipip_from_workloads=True,
+    allow_vxlan_from_workloads=True,
+    endpoint_to_host="Return",
+    failsafe_inbound=ports(worlds.FAILSAFES.inbound),
+    failsafe_outbound=ports(worlds.FAILSAFES.outbound),
 )
+#: Where a packet is that its host takes for itself.
+HOST = "host"
+PROTOCOLS = (*worlds.OTHER_PROTOCOLS, TCP, UDP, SCTP)
 
 
 class Port:
@@ -90,6 +106,42 @@ class Port:
         return is_answered
 
 
+class HostItself:
+    """What the host sends and receives itself, as programs of its own would see it."""
+
+    def __init__(self, stack, host):
+        self._received = []
+        for family, icmp in ((socket.AF_INET, 1), (socket.AF_INET6, 58)):
+            for protocol in {*PROTOCOLS, icmp}:
+                opened = host.call(partial(socket.socket, family, socket.SOCK_RAW, protocol))
+                opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+                opened.setblocking(False)
+                self._received.append(stack.enter_context(opened))
+        self._sending = {
+            version: stack.enter_context(
+                host.call(partial(socket.socket, family, socket.SOCK_RAW, socket.IPPROTO_RAW))
+            )
+            for version, family in ((4, socket.AF_INET), (6, socket.AF_INET6))
+        }
+
+    def send(self, probe):
+        packet = frames.datagram(probe)
+        # A packet that policy denies is refused.
+        with suppress(PermissionError, ConnectionRefusedError, OSError):
+            self._sending[probe.packet.version].sendto(
+                packet, (probe.packet.destination.address, 0)
+            )
+
+    def catch(self):
+        """Return the numbers of the packets that arrived since the last call."""
+        caught = set()
+        for receiving in self._received:
+            with suppress(BlockingIOError):
+                while True:
+                    caught.add(frames.number_of(receiving.recv(2048)))
+        return caught
+
+
 class Wires:
     """The host, and everything that is connected to it."""
 
@@ -103,6 +155,7 @@ class Wires:
             for number, (name, addresses) in enumerate(ends.items(), start=1)
         }
         self._host.run(["ip", "-batch", "-"], stdin="\n".join(self._ways()))
+        self._itself = HostItself(stack, self._host)
         self.felix = self._host.call(
             lambda: Host(RULES, RouteSettings(), FirewallSettings(), status)
         )
@@ -134,14 +187,19 @@ class Wires:
         """Send probes from where they come from; return number → names of the ends where it arrived."""
         by_port = {name: [] for name in self._ports}
         for probe in probes:
-            by_port[worlds.place(probe.packet.source)].append(probe)
+            if probe.packet.source.address in worlds.UPLINK:
+                self._itself.send(probe)
+            else:
+                by_port[worlds.place(probe.packet.source)].append(probe)
         for name, some in by_port.items():
-            if some:
-                self._ports[name].send(some)
+            self._ports[name].send(some)
         arrived = {probe.number: set() for probe in probes}
-        for name, port in self._ports.items():
+        for name, port in (*self._ports.items(), (HOST, self._itself)):
             for number in port.catch() & arrived.keys():
                 arrived[number].add(name)
+        for probe in probes:
+            if probe.packet.destination.address in worlds.UPLINK:
+                arrived[probe.number] &= {HOST}  # its answers hold what was sent
         return arrived
 
     def explain(self, packet):
@@ -155,6 +213,7 @@ class Wires:
         ):
             pattern = rf'"{worlds.place(place)}" : goto (cali-{kind}-\w+)'
             found += re.findall(pattern, blocks[f"cali-{version}-wl"])
+        found += [name for name in blocks if name.startswith("host-")]
         while found:
             name = found.pop(0)
             if name not in shown and name in blocks:

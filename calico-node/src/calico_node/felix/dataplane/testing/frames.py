@@ -40,11 +40,15 @@ class Probe:
 
 def encode(probe: Probe, source_mac: bytes, destination_mac: bytes) -> bytes:
     """Return the frame of a probe."""
-    packet = probe.packet
-    body = _transport(probe)
+    ethertype = struct.pack("!H", ETHERTYPE[probe.packet.version])
+    return destination_mac + source_mac + ethertype + datagram(probe)
+
+
+def datagram(probe: Probe) -> bytes:
+    """Return what is in the frame of a probe: an IP packet."""
+    packet, body = probe.packet, _transport(probe)
     head = _ipv4(packet, len(body)) if packet.version == 4 else _ipv6(packet, len(body))
-    ethertype = struct.pack("!H", ETHERTYPE[packet.version])
-    return destination_mac + source_mac + ethertype + head + body
+    return head + body
 
 
 def number(frame: bytes) -> int | None:
@@ -52,7 +56,12 @@ def number(frame: bytes) -> int | None:
     total = struct.unpack_from("!H", frame, _HEADER + 2)[0]
     if frame[12:14] == struct.pack("!H", ETHERTYPE[6]):
         total = 40 + struct.unpack_from("!H", frame, _HEADER + 4)[0]
-    token = frame[_HEADER : _HEADER + total][-8:]
+    return number_of(frame[_HEADER : _HEADER + total])
+
+
+def number_of(packet: bytes) -> int | None:
+    """Return the number of the probe that a packet, or the end of one, holds."""
+    token = packet[-8:]
     return int.from_bytes(token[:4], "little") if token.endswith(_MAGIC) else None
 
 

@@ -11,8 +11,8 @@ from functools import partial
 from random import Random
 from typing import Any, Final, Literal, TypeVar
 
-from libcalico.net.addresses import Cidr, parse_cidr
-from libcalico.policy import Packet
+from libcalico.net.addresses import Cidr, parse_address, parse_cidr
+from libcalico.policy import Failsafe, Failsafes, Packet
 from libcalico.resources.endpoints import EndpointPort
 from libcalico.resources.model import Resource, ResourceId, id_of
 from libcalico.resources.names import SERVICE_ACCOUNT_LABEL
@@ -41,6 +41,16 @@ LOCAL: Final = {
 OUTSIDE: Final = "uplink"
 #: Addresses of the host at its outer interface.
 UPLINK: Final = ("192.0.2.1", "fd00:2::1")
+#: Open whatever policy says; some to a part of the strangers only.
+FAILSAFES: Final = Failsafes(
+    inbound=(
+        Failsafe(6, 81),
+        Failsafe(17, 53, parse_cidr("172.16.0.0/12")),
+        Failsafe(17, 53, parse_cidr("fd99::/16")),
+        Failsafe(6, 20000),
+    ),
+    outbound=(Failsafe(6, 443, parse_cidr("fd65::/16")), Failsafe(17, 20000)),
+)
 #: Addresses of workloads of other hosts; the first two have two owners.
 REMOTE: Final = [(f"10.65.1.{n}/32", f"fd65::1:{n}/128") for n in (1, 1, 2, 3, 4)]
 STRANGERS: Final = (
@@ -83,7 +93,8 @@ _ICMP: Final = {
     4: ((8, 0), (8, 7), (13, 0), (3, 1), (0, 0), (11, 0)),
     6: ((128, 0), (128, 7), (1, 3), (129, 0), (135, 0)),
 }
-_OTHER_PROTOCOLS: Final = (50, 89, 99, 136)
+#: Without ports.
+OTHER_PROTOCOLS: Final = (50, 89, 99, 136)
 _PROTOCOLS: Final[tuple[int | str | None, ...]] = (
     *(None, None, "TCP", "TCP", "UDP", "ICMP", "ICMPv6", "SCTP", "UDPLite"),
     *(1, 6, 17, 50, 58, 132, 136),
@@ -171,18 +182,24 @@ class WorldMaker:
         """Return a packet that comes from or goes to a workload of this host."""
         version: Literal[4, 6] = self._random.choice((4, 6))
         local = [parse_cidr(net) for nets in LOCAL.values() for net in nets]
-        others = [parse_cidr(net) for nets in REMOTE for net in nets]
-        others += [parse_cidr(address) for address in STRANGERS]
         here = self._pick([net for net in local if net.version == version])
         there = self._pick(
-            [n for n in local + others if n.version == version and place(n) != place(here)]
+            [n for n in local + _OTHERS if n.version == version and place(n) != place(here)]
         )
         ends = (here, there) if self._maybe(0.6) else (there, here)
         return self._packet(*ends)
 
+    def host_packet(self) -> Packet:
+        """Return a packet that comes from or goes to the host itself, at its outer interface's address."""
+        here = self._pick([parse_address(text) for text in UPLINK])
+        local = [parse_cidr(net) for nets in LOCAL.values() for net in nets]
+        there = self._pick([n for n in local + _OTHERS * 3 if n.version == here.version])
+        ends = (here, there) if self._maybe(0.4) else (there, here)
+        return self._packet(*ends)
+
     def _packet(self, source: Cidr, destination: Cidr) -> Packet:
         icmp = {4: 1, 6: 58}[source.version]
-        protocol = self._pick([6, 6, 6, 17, 17, icmp, icmp, 132, self._pick(_OTHER_PROTOCOLS)])
+        protocol = self._pick([6, 6, 6, 17, 17, icmp, icmp, 132, self._pick(OTHER_PROTOCOLS)])
         fields: dict[str, Any] = {}
         if protocol == icmp:
             kind, code = self._pick(_ICMP[source.version])
@@ -410,4 +427,8 @@ def place(address: Cidr) -> str:
     return _PLACES.get(address, OUTSIDE)
 
 
+_OTHERS: Final = [
+    *(parse_cidr(net) for nets in REMOTE for net in nets),
+    *(parse_address(address) for address in STRANGERS),
+]
 _PLACES: Final = {parse_cidr(net): interface for interface, nets in LOCAL.items() for net in nets}
