@@ -23,7 +23,9 @@ def health():
 
 @pytest.fixture
 def felix(health):
-    return Felix("node-1", [], health)
+    made = Felix("node-1", [], health)
+    yield made
+    made.close()
 
 
 def detail(health, name="Datastore"):

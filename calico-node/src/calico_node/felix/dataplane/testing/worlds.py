@@ -49,7 +49,11 @@ FAILSAFES: Final = Failsafes(
         Failsafe(17, 53, parse_cidr("fd99::/16")),
         Failsafe(6, 20000),
     ),
-    outbound=(Failsafe(6, 443, parse_cidr("fd65::/16")), Failsafe(17, 20000)),
+    outbound=(
+        Failsafe(6, 443, parse_cidr("fd65::/16")),
+        Failsafe(17, 20000),
+        Failsafe(6, 30001),
+    ),
 )
 #: Addresses of workloads of other hosts; the first two have two owners.
 REMOTE: Final = [(f"10.65.1.{n}/32", f"fd65::1:{n}/128") for n in (1, 1, 2, 3, 4)]
@@ -132,15 +136,6 @@ _HOST_ENDPOINTS: Final = {
     "hep-other": 0.3,
     "hep-remote": 0.6,
 }
-#: What tells a policy's flavour.
-_FLAVOURS: Final[tuple[dict[str, bool], ...]] = (
-    {},
-    {},
-    {"apply_on_forward": True},
-    {"apply_on_forward": True},
-    {"apply_on_forward": True, "pre_dnat": True},
-    {"apply_on_forward": True, "do_not_track": True},
-)
 
 
 class WorldMaker:
@@ -158,6 +153,7 @@ class WorldMaker:
             **{f"set{n}": partial(self._network_set, n) for n in range(4)},
             **{f"policy{n}": partial(self._policy, n) for n in range(9)},
             **{name: partial(self._host_endpoint, name) for name in _HOST_ENDPOINTS},
+            **{f"early{n}": partial(self._early_policy, n) for n in range(9, 13)},
             **{profile: partial(self._profile, profile) for profile in _PROFILES[:-1]},
             **{tier: partial(self._tier, tier) for tier in _TIERS[:-1]},
         }
@@ -288,7 +284,26 @@ class WorldMaker:
         if self._maybe(0.2):
             return None
         namespace = self._pick(("", *_NAMESPACES))
-        fields: dict[str, Any] = {
+        fields = self._policy_fields(number, namespace)
+        if namespace:
+            return self._some_types(a.a_policy(namespace=namespace, **fields))
+        fields["apply_on_forward"] = self._maybe(0.5)
+        spaces = self._selector() if self._maybe(0.2) else ""
+        return self._some_types(a.a_global_policy(namespace_selector=spaces, **fields))
+
+    def _early_policy(self, number: int) -> Resource | None:
+        """Return a policy for host endpoints, before NAT or before connection tracking."""
+        if self._maybe(0.2):
+            return None
+        fields = self._policy_fields(number, "") | {"apply_on_forward": True}
+        fields["selector"] = self._pick(("all()", "has(role)"))
+        if self._maybe(0.5):
+            return self._some_types(a.a_global_policy(do_not_track=True, **fields))
+        fields |= {"types": ["Ingress"], "egress": []}
+        return a.a_global_policy(pre_dnat=True, **fields)
+
+    def _policy_fields(self, number: int, namespace: str) -> dict[str, Any]:
+        return {
             "name": f"p{self._random.randrange(3)}-{number}",
             "tier": self._pick((*_TIERS, "default", "default")),
             "order": None if self._maybe(0.2) else float(self._random.randrange(3)),
@@ -298,13 +313,6 @@ class WorldMaker:
             "ingress": [self._rule(namespace) for _ in range(self._random.randrange(4))],
             "egress": [self._rule(namespace) for _ in range(self._random.randrange(4))],
         }
-        if namespace:
-            return self._some_types(a.a_policy(namespace=namespace, **fields))
-        fields |= self._pick(_FLAVOURS)
-        if fields.get("pre_dnat"):
-            fields |= {"types": ["Ingress"], "egress": []}
-        spaces = self._selector() if self._maybe(0.2) else ""
-        return self._some_types(a.a_global_policy(namespace_selector=spaces, **fields))
 
     def _some_types(self, policy: P) -> P:
         """Return the policy, or one as another client may store it: without types."""
