@@ -20,7 +20,7 @@ IN ?=
 ENGINE = eval "$$(images/engine.sh start)"
 where = in=$$(images/where.sh $(IN))
 in_image = $(ENGINE) && images/test-image.sh && docker run --rm --init -e TINI_KILL_PROCESS_GROUP=1 -e CALICO_TEST_FULL \
-	-v $(CURDIR):/code -v /code/.venv $(2) calico/test:latest images/in-image.sh $(1) "$(PKG)" $(ARGS)
+	--sysctl net.ipv6.conf.all.disable_ipv6=0 -v $(CURDIR):/code -v /code/.venv $(2) calico/test:latest images/in-image.sh $(1) "$(PKG)" $(ARGS)
 in_either = if [ $$in = image ]; then $(call in_image,$(1),$(2)); else $(call each,$(1)); fi
 need_root = if [ "$$(id -u)" != 0 ]; then \
 	echo "make $@: needs root (network namespaces$(1)); run it with sudo" >&2; exit 1; fi
