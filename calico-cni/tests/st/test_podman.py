@@ -66,6 +66,28 @@ def test_an_address_that_is_asked_for(cluster):
     assert [endpoint["spec"]["node"] for endpoint in cluster.endpoints()] == [one.name]
 
 
+def test_a_container_on_two_networks_answers_on_both(cluster, networks):
+    one, two = networks
+    one.start_container("web", "web")
+    one.podman("network", "connect", "db", "web")
+    two.start_container("api", "web")
+    two.start_container("db", "db")
+    one.serve("web")
+    for client, network in (("api", "web"), ("db", "db")):
+        addresses = one.inspect("web")["NetworkSettings"]["Networks"][network]
+        for key in ("IPAddress", "GlobalIPv6Address"):
+            target = addresses[key]
+            cluster.until(lambda a=target, c=client: two.fetches(c, a), f"{client} to {target}")
+    for _ in range(3):
+        one.podman("network", "disconnect", "db", "web")
+        one.podman("network", "connect", "db", "web")
+    pid = one.podman("inspect", "-f", "{{.State.Pid}}", "web")
+    shown = one.run("nsenter", f"--net=/proc/{pid}/ns/net", "ip", "rule").stdout
+    assert shown.count("lookup 10") == 1  # those of earlier interfaces are gone
+    again = one.address("web", "db")
+    cluster.until(lambda: two.fetches("db", again), "connected anew")
+
+
 @pytest.mark.parametrize("leaves", ["db", "web"])
 def test_a_running_container_is_connected_and_disconnected(cluster, networks, leaves):
     one, two = networks

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from libcalico.errors import CalicoError, NetlinkError
 from libcalico.net.addresses import Cidr
 from libcalico.net.macs import mac_text
-from libcalico.netlink import addresses, links, netns, routes, sysctl
+from libcalico.netlink import addresses, links, netns, routes, rules, sysctl
 from libcalico.netlink.links import Link
 from libcalico.netlink.netns import Netns
 from libcalico.netlink.sockets import NetlinkSocket
@@ -80,7 +80,17 @@ def _configure_inside(attachment: Attachment, cidrs: Sequence[Cidr], inside: Net
             for route in routes.list_routes(socket, version)
         ]
         priority = plan.inside_priority(link.ifindex, present)
+        if priority:
+            _remove_left_rules(socket, plan.versions(cidrs))
         socket.request(*plan.inside(attachment, link.ifindex, cidrs, priority))
+
+
+def _remove_left_rules(socket: NetlinkSocket, versions: Sequence[int]) -> None:
+    """Remove the rules of interfaces that are gone: the kernel keeps them, with empty tables."""
+    present = [rule for version in versions for rule in rules.list_rules(socket, version)]
+    indexes = [link.ifindex for link in links.list_links(socket)]
+    for rule in plan.left_rules(present, indexes):
+        rules.delete_rule(socket, rule)
 
 
 def _configure_host(host: NetlinkSocket, attachment: Attachment, cidrs: Sequence[Cidr]) -> None:

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 
 from libcalico.net.addresses import Cidr
 from libcalico.net.macs import WORKLOAD_HOST_MAC, mac_text
-from libcalico.netlink import addresses, links, neighbours, routes, sysctl
+from libcalico.netlink import addresses, links, neighbours, routes, rules, sysctl
 from libcalico.netlink.addresses import IFA_F_NODAD
 from libcalico.netlink.links import Change, Veth
 from libcalico.netlink.neighbours import Neighbour
-from libcalico.netlink.routes import PROTOCOL_BOOT, SCOPE_LINK, Route
+from libcalico.netlink.routes import PROTOCOL_BOOT, SCOPE_LINK, SCOPE_UNIVERSE, Route
+from libcalico.netlink.rules import Rule
 from libcalico.resources.endpoints import WorkloadEndpoint, WorkloadEndpointSpec
 from libcalico.resources.model import ObjectMeta
 from libcalico.resources.names import NAMESPACE_LABEL, ORCHESTRATOR_LABEL, name_of
@@ -29,6 +30,10 @@ from libcalico.workload.model import (
 _GATEWAYS = {4: GATEWAY_V4, 6: GATEWAY_V6}
 _EVERYTHING = {4: Cidr(4, 0, 0), 6: Cidr(6, 0, 0)}
 _LINK_LOCAL = Cidr(6, GATEWAY_V6.value, 64)
+#: Inside, the table of a further interface is this number and its index; the kernel's own end at 255.
+_FIRST_TABLE = 1000
+#: Priority inside of the rules that lead there: before the kernel's for the main table.
+_RULE_PRIORITY = 1000
 
 
 def spec_of(identity: Identity) -> WorkloadEndpointSpec:
@@ -141,7 +146,8 @@ def inside(
     Args:
         link: its index there.
         cidrs: the workload's addresses, /32 or /128.
-        priority: metric of the routes.
+        priority: metric of the routes. If it is not 0, what comes from these addresses leaves by this
+            interface all the same: the host would take it for spoofed at another.
     """
     requests = [
         links.encode_change("lo", Change(is_up=True)),
@@ -155,18 +161,40 @@ def inside(
         # The entry spares the first packet a question; the host answers those who ask all the same.
         entry = Neighbour(gateway, link, WORKLOAD_HOST_MAC)
         requests.append(neighbours.encode_replace(entry))
-        if version == 4:
-            direct = Route(
-                gateway, link, scope=SCOPE_LINK, protocol=PROTOCOL_BOOT, priority=priority
-            )
-            requests.append(routes.encode_replace(direct))
-        requests += [
-            routes.encode_replace(
-                Route(destination, link, gateway, protocol=PROTOCOL_BOOT, priority=priority)
-            )
-            for destination in _destinations(attachment, version)
-        ]
+        requests += _encoded_routes(attachment, link, version, routes.TABLE_MAIN, priority)
+    if priority:
+        requests += _routes_by_source(attachment, link, cidrs)
     return requests
+
+
+def _encoded_routes(
+    attachment: Attachment, link: int, version: int, table: int, priority: int
+) -> list[bytes]:
+    gateway = _GATEWAYS[version]
+    way = Route(gateway, link, None, None, table, PROTOCOL_BOOT, SCOPE_LINK, priority=priority)
+    ways = [way] if version == 4 else []
+    ways += [
+        way._replace(dst=destination, gateway=gateway, scope=SCOPE_UNIVERSE)
+        for destination in _destinations(attachment, version)
+    ]
+    return [routes.encode_replace(way) for way in ways]
+
+
+def _routes_by_source(attachment: Attachment, link: int, cidrs: Sequence[Cidr]) -> list[bytes]:
+    table = _FIRST_TABLE + link
+    ways = [
+        request
+        for version in versions(cidrs)
+        for request in _encoded_routes(attachment, link, version, table, 0)
+    ]
+    return ways + [rules.encode_add(Rule(cidr, table, _RULE_PRIORITY)) for cidr in cidrs]
+
+
+def left_rules(present: Sequence[Rule], links_inside: Sequence[int]) -> list[Rule]:
+    """Return the rules inside that were made for interfaces which are gone."""
+    tables = {_FIRST_TABLE + link for link in links_inside}
+    ours = (rule for rule in present if rule.priority == _RULE_PRIORITY)
+    return [rule for rule in ours if rule.table > _FIRST_TABLE and rule.table not in tables]
 
 
 def _destinations(attachment: Attachment, version: int) -> list[Cidr]:

@@ -8,12 +8,13 @@ import pytest
 
 from libcalico.errors import ValidationError
 from libcalico.net.addresses import parse_cidr
-from libcalico.netlink.routes import DEFAULT_PRIORITY_V6, Route
+from libcalico.netlink.routes import DEFAULT_PRIORITY_V6, PROTOCOL_BOOT, Route, encode_replace
+from libcalico.netlink.rules import Rule, encode_add
 from libcalico.resources import codec
 from libcalico.resources.endpoints import EndpointPort
 from libcalico.workload import plan, status
 from libcalico.workload.fetch import fetch
-from libcalico.workload.model import Attachment, Identity
+from libcalico.workload.model import GATEWAY_V4, GATEWAY_V6, Attachment, Identity
 
 MAC = bytes.fromhex("020000000001")
 FOUR, SIX = parse_cidr("10.65.0.3/32"), parse_cidr("fd00::3/128")
@@ -108,6 +109,23 @@ def test_a_further_interface_does_not_take_the_default_route():
     behind = plan.inside(an_attachment(), 3, [FOUR, SIX], 1027)
     first = plan.inside(an_attachment(), 3, [FOUR, SIX])
     assert sum(one != other for one, other in zip(behind, first, strict=False)) == 3
+
+
+def test_what_comes_from_a_further_interfaces_addresses_leaves_by_it():
+    requests = plan.inside(an_attachment(), 3, [FOUR, SIX], 1027)
+    assert requests[-2:] == [encode_add(Rule(cidr, 1003, 1000)) for cidr in (FOUR, SIX)]
+    for default, gateway in (
+        (parse_cidr("0.0.0.0/0"), GATEWAY_V4),
+        (parse_cidr("::/0"), GATEWAY_V6),
+    ):
+        way = Route(default, 3, gateway, table=1003, protocol=PROTOCOL_BOOT)
+        assert encode_replace(way) in requests
+
+
+def test_rules_of_interfaces_that_are_gone_are_known_by_their_tables():
+    gone, there = Rule(FOUR, 1003, 1000), Rule(FOUR, 1004, 1000)
+    others = [Rule(FOUR, 1003, 999), Rule(FOUR, 254, 1000), Rule(parse_cidr("::/0"), 254, 32766)]
+    assert plan.left_rules([gone, there, *others], [1, 4]) == [gone]
 
 
 def test_routes_that_are_given_take_the_place_of_the_default_route():
