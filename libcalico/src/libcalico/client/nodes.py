@@ -25,7 +25,7 @@ def initialize(client: Client, node: Node) -> None:
 
 
 def remove_dependants(client: Client, which: ResourceId, resource_version: str) -> str:
-    """Delete endpoints, addresses, peers and settings of the node.
+    """Delete workload and host endpoints, addresses, peers and settings of the node.
 
     Raises:
         NotFoundError: there is no such node.
@@ -47,6 +47,9 @@ def remove_dependants(client: Client, which: ResourceId, resource_version: str) 
             _remove(client, "BGPPeer", peer.name)
     for kind in ("FelixConfiguration", "BGPConfiguration"):
         _remove(client, kind, f"node.{which.name}")
+    for host_endpoint in client.hostendpoints.list():
+        if host_endpoint.spec.node == which.name:
+            _remove(client, "HostEndpoint", host_endpoint.name)
     return resource_version
 
 

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ class Member:
     peers: str = ""
     client_port: int = field(default_factory=free_port)
     peer_port: int = field(default_factory=free_port)
+    tls: Path | None = None
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -102,18 +104,47 @@ class Member:
         urls = [member.url for member in (self, *others)]
         return DatastoreConfig(endpoints=parse_endpoints(",".join(urls)), **settings)
 
+    def identity(self) -> dict[str, bytes]:
+        """What a client of a member with TLS is configured with."""
+        if self.tls is None:
+            return {}
+        files = {"ca_cert": "ca.pem", "cert": "client.pem", "key": "client.key"}
+        return {name: (self.tls / file).read_bytes() for name, file in files.items()}
+
+    def channel(self) -> grpc.Channel:
+        target, known = f"127.0.0.1:{self.client_port}", self.identity()
+        if not known:
+            return grpc.insecure_channel(target)
+        credentials = grpc.ssl_channel_credentials(known["ca_cert"], known["key"], known["cert"])
+        return grpc.secure_channel(target, credentials)
+
     def compact(self, revision: int) -> None:
-        with grpc.insecure_channel(f"127.0.0.1:{self.client_port}") as channel:
+        with self.channel() as channel:
             rpc_pb2_grpc.KVStub(channel).Compact(
                 rpc_pb2.CompactionRequest(revision=revision), timeout=DEADLINE_S
             )
 
+    def has_compacted(self, revision: int) -> bool:
+        """Whether this member itself, asked alone, has forgotten what was before the revision."""
+        request = rpc_pb2.RangeRequest(key=b"/", revision=revision - 1, serializable=True)
+        with self.channel() as channel:
+            try:
+                rpc_pb2_grpc.KVStub(channel).Range(request, timeout=DEADLINE_S)
+            except grpc.RpcError as error:
+                return error.code() is grpc.StatusCode.OUT_OF_RANGE
+            return False
+
     def status(self) -> Any:
         """What the member says of itself and of its leader."""
-        with grpc.insecure_channel(f"127.0.0.1:{self.client_port}") as channel:
+        with self.channel() as channel:
             return rpc_pb2_grpc.MaintenanceStub(channel).Status(
                 rpc_pb2.StatusRequest(), timeout=DEADLINE_S, wait_for_ready=True
             )
+
+    def leads(self) -> bool:
+        """Whether this member is the leader, as it tells itself."""
+        status = self.status()
+        return bool(status.leader) and status.header.member_id == status.leader
 
     def etcdctl(self, *arguments: str, **environment: str) -> str:
         command = ["etcdctl", "--endpoints", self.url, "--command-timeout", "5s", *arguments]
@@ -126,6 +157,24 @@ class Member:
             timeout=DEADLINE_S,
         )
         return done.stdout
+
+
+def openssl(*arguments: str, folder: Path) -> None:
+    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def certificate(folder: Path, name: str, subject: str, extensions: str) -> None:
+    (folder / f"{name}.ext").write_text(extensions)
+    openssl(
+        *("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
+        *("-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", subject),
+        folder=folder,
+    )
+    openssl(
+        *("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key"),
+        *("-CAcreateserial", "-out", f"{name}.pem", "-days", "2", "-extfile", f"{name}.ext"),
+        folder=folder,
+    )
 
 
 @pytest.fixture(scope="session")
@@ -157,10 +206,58 @@ def start_member(tmp_path: Path) -> Iterator[Callable[..., Member]]:
         member.end()
 
 
+@pytest.fixture(scope="session")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an authority, a server certificate for 127.0.0.1 and a client certificate."""
+    folder = tmp_path_factory.mktemp("tls")
+    openssl(
+        *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
+        *("-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=test CA", "-days", "2"),
+        folder=folder,
+    )
+    both = "extendedKeyUsage=serverAuth,clientAuth\nsubjectAltName=IP:127.0.0.1\n"
+    certificate(folder, "server", "/CN=etcd", both)
+    certificate(folder, "client", "/CN=felix", "extendedKeyUsage=clientAuth\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tls_etcd(tls: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Member]:
+    """One member that wants client certificates, for all tests that do not hurt it."""
+    options = [
+        *("--cert-file", str(tls / "server.pem"), "--key-file", str(tls / "server.key")),
+        *("--trusted-ca-file", str(tls / "ca.pem"), "--client-cert-auth"),
+    ]
+    folder = tmp_path_factory.mktemp("tls-etcd")
+    member = Member("tls", folder, scheme="https", options=options, tls=tls)
+    member.start()
+    try:
+        member.wait_port()
+        yield member
+    finally:
+        member.end()
+
+
+@pytest.fixture(scope="class")
+def wounded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Member]]:
+    """A cluster whose leader is killed when it has been seen to lead; the dead member comes first."""
+    with running_cluster(tmp_path_factory.mktemp("wounded")) as members:
+        leader = next(member for member in members if member.leads())
+        leader.kill()
+        yield [leader, *(member for member in members if member is not leader)]
+
+
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[list[Member]]:
     """Three members that have elected a leader."""
-    members = [Member(name, tmp_path) for name in ("one", "two", "three")]
+    with running_cluster(tmp_path) as members:
+        yield members
+
+
+@contextmanager
+def running_cluster(folder: Path) -> Iterator[list[Member]]:
+    """Run three members in a folder; they have elected a leader."""
+    members = [Member(name, folder) for name in ("one", "two", "three")]
     peers = ",".join(f"{member.name}={member.peer_url}" for member in members)
     try:
         for member in members:

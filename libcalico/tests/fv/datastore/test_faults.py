@@ -202,7 +202,7 @@ def test_the_loss_of_a_leader_is_invisible_to_callers(cluster):
     config = cluster[0].config(*cluster[1:])
     with connect(config) as backend:
         revision = backend.put("/n", b"0")
-        leader = _leader(cluster)
+        leader = next(member for member in cluster if member.leads())
         for i in range(1, 40):
             if i == 5:
                 leader.kill()
@@ -222,7 +222,7 @@ def test_the_loss_of_a_leader_loses_no_change_of_a_follower(cluster):
         content: dict[str, bytes] = {}
         async with aclosing(follow(backend, ["/"])) as changes:
             apply(content, await anext(changes))
-            leader = _leader(cluster)
+            leader = next(member for member in cluster if member.leads())
             for i in range(60):
                 if i == 20:
                     leader.kill()
@@ -240,7 +240,7 @@ def test_a_frozen_member_is_passed_over(cluster):
     config = cluster[0].config(*cluster[1:], timeout_s=8.0)
     with connect(config) as backend:
         backend.put("/a", b"1")
-        follower = next(m for m in cluster if m is not _leader(cluster))
+        follower = next(m for m in cluster if not m.leads())
         follower.freeze()
         for i in range(20):
             assert backend.put("/a", b"%d" % i)
@@ -257,12 +257,3 @@ def test_a_watch_ends_on_a_member_that_is_cut_off_from_its_leader(cluster):
             following = in_thread(lambda: next(batches))
             with pytest.raises(UnavailableError, match="no leader"):
                 following.result(DEADLINE_S)
-
-
-def _leader(cluster: list):
-    """Return the member that leads, as the members themselves tell."""
-    for member in cluster:
-        status = member.status()
-        if status.leader and status.header.member_id == status.leader:
-            return member
-    raise AssertionError("the cluster has no leader")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -14,62 +12,14 @@ from libcalico.errors import UnauthorizedError, UnavailableError
 from libcalico.testing.backend_contract import collect
 
 
-def openssl(*arguments: str, folder: Path) -> None:
-    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-
-def certificate(folder: Path, name: str, subject: str, extensions: str) -> None:
-    (folder / f"{name}.ext").write_text(extensions)
-    openssl(
-        *("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
-        *("-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", subject),
-        folder=folder,
-    )
-    openssl(
-        *("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key"),
-        *("-CAcreateserial", "-out", f"{name}.pem", "-days", "2", "-extfile", f"{name}.ext"),
-        folder=folder,
-    )
-
-
-@pytest.fixture
-def tls(tmp_path: Path) -> Path:
-    """A folder with an authority, a server certificate for 127.0.0.1 and a client certificate."""
-    folder = tmp_path / "tls"
-    folder.mkdir()
-    openssl(
-        *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
-        *("-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=test CA", "-days", "2"),
-        folder=folder,
-    )
-    both = "extendedKeyUsage=serverAuth,clientAuth\nsubjectAltName=IP:127.0.0.1\n"
-    certificate(folder, "server", "/CN=etcd", both)
-    certificate(folder, "client", "/CN=felix", "extendedKeyUsage=clientAuth\n")
-    return folder
-
-
-@pytest.fixture
-def tls_etcd(start_member, tls: Path):
-    options = [
-        *("--cert-file", str(tls / "server.pem"), "--key-file", str(tls / "server.key")),
-        *("--trusted-ca-file", str(tls / "ca.pem"), "--client-cert-auth"),
-    ]
-    return start_member(scheme="https", options=options)
-
-
-def identity(tls: Path) -> dict[str, bytes]:
-    files = {"ca_cert": "ca.pem", "cert": "client.pem", "key": "client.key"}
-    return {name: (tls / file).read_bytes() for name, file in files.items()}
-
-
-def test_a_client_certificate_lets_in(tls_etcd, tls: Path):
-    with connect(tls_etcd.config(**identity(tls))) as backend:
+def test_a_client_certificate_lets_in(tls_etcd):
+    with connect(tls_etcd.config(**tls_etcd.identity())) as backend:
         revision = backend.put("/a", b"1")
         with backend.watch(["/"], revision) as batches:
             assert len(collect(batches, 1)) == 1
 
     async def get() -> bytes:
-        asynchronous = connect_async(tls_etcd.config(**identity(tls)))
+        asynchronous = connect_async(tls_etcd.config(**tls_etcd.identity()))
         item = await asynchronous.get("/a")
         await asynchronous.close()
         assert item is not None
@@ -80,9 +30,9 @@ def test_a_client_certificate_lets_in(tls_etcd, tls: Path):
 
 @pytest.mark.parametrize("missing", [("cert", "key"), ("ca_cert",)])
 def test_without_a_certificate_or_the_right_authority_nobody_answers(
-    tls_etcd, tls: Path, missing: tuple[str, ...]
+    tls_etcd, missing: tuple[str, ...]
 ):
-    settings = {name: pem for name, pem in identity(tls).items() if name not in missing}
+    settings = {name: pem for name, pem in tls_etcd.identity().items() if name not in missing}
     with (
         connect(tls_etcd.config(timeout_s=0.5, **settings)) as backend,
         pytest.raises(UnavailableError, match=r"no answer within 0\.5 s"),

@@ -21,6 +21,7 @@ def populate(client):
         client.workloadendpoints.create(a.an_endpoint(node=node))
         client.workloadendpoints.create(a.an_endpoint(node=node, namespace="blue"))
         client.bgppeers.create(a.a_bgp_peer(name=f"peer-{node}", node=node))
+        client.hostendpoints.create(a.a_host_endpoint(name=f"{node}-eth0", node=node))
         client.felixconfigurations.create(a.a_felix_configuration(name=f"node.{node}"))
         client.bgpconfigurations.create(a.a_bgp_configuration(name=f"node.{node}"))
     client.bgppeers.create(a.a_bgp_peer(name="global"))
@@ -33,6 +34,7 @@ def test_all_that_hangs_on_a_node_goes_with_it(backend, addresses):
     assert [node.name for node in client.nodes.list()] == ["node-2"]
     assert {endpoint.spec.node for endpoint in client.workloadendpoints.list()} == {"node-2"}
     assert [peer.name for peer in client.bgppeers.list()] == ["global", "peer-node-2"]
+    assert [endpoint.name for endpoint in client.hostendpoints.list()] == ["node-2-eth0"]
     assert [config.name for config in client.felixconfigurations.list()] == ["node.node-2"]
     assert [config.name for config in client.bgpconfigurations.list()] == ["node.node-2"]
     endpoint = ("endpoint", "node--1-cni-abc123-eth0")
