@@ -1,8 +1,9 @@
 """No address is given twice and nothing leaks for good, whoever writes when and whoever dies.
 
 Simulated processes run IPAM operations in threads that stop before each access to the store. The
-machine decides who goes on, and who dies before or after an access took effect. Some processes
-behave as Go Calico: they write affinity, block and handle one after the other.
+machine decides who goes on, who dies before or after an access took effect, and to whom the store
+does not answer: it may have done what was asked, or not. Some processes behave as Go Calico: they
+write affinity, block and handle one after the other.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from hypothesis.stateful import (
 )
 
 from libcalico.datastore.memory import MemoryBackend, MemoryStore
-from libcalico.errors import CalicoError, ConflictError, NotFoundError
+from libcalico.errors import CalicoError, ConflictError, NotFoundError, UnavailableError
 from libcalico.ipam import AddressRequest, AssignRequest, IpamClient, IpamConfig
 from libcalico.ipam.model import Affinity, Attribute, Block, Handle
 from libcalico.net.addresses import parse_cidr
@@ -33,7 +34,7 @@ ROOT = "/calico/ipam/v2/"
 BLOCKS = ROOT + "assignment/ipv4/block/"
 HANDLES = ROOT + "handle/"
 POOL = "/calico/resources/v3/projectcalico.org/ippools/p"
-HOSTS = ["a", "b", "c"]
+HOSTS = ["a", "b", "c", "d", "e"]
 DEADLINE_S = 30.0
 MAX_RUNNING = 4
 
@@ -58,14 +59,18 @@ class Turns:
         def taken(*args: Any, **kwargs: Any) -> Any:
             self._parked.release()
             self._go.acquire()
-            if self._order == "die before":
-                raise Died
+            self._interrupt("before")
             result = access(*args, **kwargs)
-            if self._order == "die after":
-                raise Died
+            self._interrupt("after")
             return result
 
         return taken
+
+    def _interrupt(self, moment: str) -> None:
+        if self._order == f"die {moment}":
+            raise Died
+        if self._order == f"no answer {moment}":
+            raise UnavailableError("no answer")
 
     def finish(self) -> None:
         """Called by the process's thread at its end."""
@@ -302,6 +307,20 @@ class Interleavings(RuleBasedStateMachine):
     @rule(which=st.integers(0, MAX_RUNNING - 1), when=st.sampled_from(["die before", "die after"]))
     def die(self, which: int, when: str) -> None:
         self._turn(which, when)
+
+    @precondition(lambda self: self.running)
+    @rule(
+        which=st.integers(0, MAX_RUNNING - 1),
+        when=st.sampled_from(["no answer before", "no answer after"]),
+    )
+    def get_no_answer(self, which: int, when: str) -> None:
+        self._turn(which, when)
+
+    @precondition(lambda self: len(self.running) < MAX_RUNNING)
+    @rule(host=st.sampled_from(HOSTS))
+    def host_goes(self, host: str) -> None:
+        """Its affinities go; what workloads elsewhere hold in its blocks stays theirs."""
+        self._start(lambda store: client(store).release_host(host), lambda process: None)
 
     def _turn(self, which: int, order: str) -> None:
         self.running[which % len(self.running)][0].turns.let(order)
