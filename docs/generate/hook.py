@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,8 @@ import libnetwork_plugin.cli  # noqa: E402
 from generate import commands, resources, tables  # noqa: E402
 from libcalico.resources.registry import KINDS  # noqa: E402
 
+#: A role of reStructuredText before code, and the path that ``~`` hides.
+_ROLE = re.compile(r":(?:class|data|func|meth|mod):<code>(?:~[\w.]*\.)?")
 _PROGRAMS = {
     "calicoctl": calicoctl.cli.calicoctl,
     "calico-node": calico_node.cli.main,
@@ -58,6 +61,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for record in [_DOCS / "adr" / "README.md", *_records()]:
         files.append(File.generated(config, f"decisions/{record.name}", abs_src_path=str(record)))
     return files
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Show a docstring's cross references as code: Markdown knows no roles."""
+    return _ROLE.sub("<code>", html)
 
 
 def _records() -> list[Path]:

@@ -10,9 +10,8 @@ from pathlib import Path
 from calicoctl import versions
 from calicoctl.grammar import Access
 from libcalico.client import Client
-from libcalico.datastore import config as datastore
 from libcalico.errors import CalicoError, NotFoundError, UnavailableError
-from libcalico.ipam import IpamClient
+from libcalico.session import connect
 
 
 @contextmanager
@@ -26,9 +25,7 @@ def connected(access: Access) -> Iterator[Client]:
         ConfigError: the file or a setting cannot be used.
         CalicoError: the cluster is of another version, and that is not allowed.
     """
-    settings = datastore.load(os.environ, Path(access.config) if access.config else None)
-    with datastore.connect(settings) as backend:
-        client = Client(backend, IpamClient(backend))
+    with connect(os.environ, Path(access.config) if access.config else None) as client:
         if not access.any_version:
             _check_version(client)
         yield client

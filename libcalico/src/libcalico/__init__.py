@@ -12,7 +12,8 @@ A tour, from what stands on nothing to what stands on everything:
 * :mod:`libcalico.ipam` - blocks, affinities, handles;
 * :mod:`libcalico.policy` - the reference evaluator: packet → verdict, and why;
 * :mod:`libcalico.netlink` - links, routes, namespaces, sysctls;
-* :mod:`libcalico.workload` - attaching workloads to the network.
+* :mod:`libcalico.workload` - attaching workloads to the network;
+* :mod:`libcalico.session` - from settings to a client: how scripts begin.
 
 Importing this module costs nothing; the public names below are loaded when they are first used.
 """
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
         UnavailableError,
         ValidationError,
     )
+    from libcalico.resources.codec import from_manifest
+    from libcalico.session import connect
 
 __all__ = [
     "AlreadyExistsError",
@@ -41,7 +44,14 @@ __all__ = [
     "NotFoundError",
     "UnavailableError",
     "ValidationError",
+    "connect",
+    "from_manifest",
 ]
+_HOMES = {
+    "Client": "libcalico.client",
+    "connect": "libcalico.session",
+    "from_manifest": "libcalico.resources.codec",
+}
 
 
 def __getattr__(name: str) -> object:
@@ -50,8 +60,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module  # noqa: PLC0415 - paid for by those who ask
 
-    home = "libcalico.client" if name == "Client" else "libcalico.errors"
-    found: object = getattr(import_module(home), name)
+    found: object = getattr(import_module(_HOMES.get(name, "libcalico.errors")), name)
     return found
 
 

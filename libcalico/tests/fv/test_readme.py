@@ -38,8 +38,15 @@ def run(example, endpoint):
 def test_the_examples_work_as_pasted(client, etcd_store):
     pool = IPPool(metadata=ObjectMeta(name="demo"), spec=IPPoolSpec(cidr="10.65.0.0/16"))
     client.ippools.create(pool)
-    use, decide = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    use, manage, decide = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
     assert len(use.splitlines()) <= 10
     assert run(use, etcd_store.endpoint) == "demo 10.65.0.0/16\n"
     assert client.ippools.get("demo").spec.nat_outgoing is True
+    assert len(manage.splitlines()) <= 20
+    client.ensure_initialized()
+    assert run(manage, etcd_store.endpoint).splitlines() == [
+        "web default ['Ingress']",
+        "resource already exists: GlobalNetworkPolicy(web) with error: <nil>",
+    ]
+    assert client.globalnetworkpolicies.list() == []
     assert run(decide, etcd_store.endpoint).strip()

@@ -1,0 +1,34 @@
+"""One connection to a datastore, from settings to a client with IPAM behind it: how scripts begin."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from libcalico.client import Client
+from libcalico.datastore import config
+from libcalico.ipam import IpamClient
+
+
+@contextmanager
+def connect(
+    environment: Mapping[str, str] | None = None, file: Path | None = None
+) -> Iterator[Client]:
+    """Yield a client of the configured datastore; leaving the block closes the connection.
+
+    Deletions of nodes and pools give their addresses back. The connection is made when it is first
+    used, so a datastore that is away is an UnavailableError of the first call.
+
+    Args:
+        environment: ``ETCD_ENDPOINTS`` and its like; the process's own if None.
+        file: a CalicoAPIConfig file, which must exist; None is ``/etc/calico/calicoctl.cfg`` if it exists.
+            With a file the environment does not count.
+
+    Raises:
+        ConfigError: a setting cannot be used; says which, and what to set.
+    """
+    settings = config.load(os.environ if environment is None else environment, file)
+    with config.connect(settings) as backend:
+        yield Client(backend, IpamClient(backend))
