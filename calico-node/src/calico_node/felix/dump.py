@@ -9,7 +9,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from calico_node.felix.config import Config
-from calico_node.felix.messages import EndpointId, LocalEndpoint, PolicyId, Problem, TierPolicies
+from calico_node.felix.messages import (
+    EndpointId,
+    HostEndpoint,
+    LocalEndpoint,
+    PolicyId,
+    Problem,
+    TierPolicies,
+)
 
 
 class Section(NamedTuple):
@@ -54,6 +61,24 @@ def endpoints(
     for endpoint_id in sorted(found):
         lines += _endpoint(endpoint_id, found[endpoint_id], is_ready=ready.get(endpoint_id, False))
     return Section("Workload endpoints", tuple(lines))
+
+
+def host_endpoints(governing: Mapping[str, HostEndpoint], *, is_in_force: bool) -> Section:
+    """Tell which host endpoint governs which interface, and its policies by flavour."""
+    lines: list[str] = []
+    for interface, host in sorted(governing.items()):
+        state = "in force" if is_in_force else "not in force"
+        lines.append(f"{host.name}: interface {interface} {state}")
+        policies = host.policies
+        for flavour, tiers in (
+            ("before connection tracking", policies.untracked),
+            ("before NAT", policies.pre_dnat),
+            ("forwarded", policies.forward),
+            ("of the host", policies.normal.tiers),
+        ):
+            lines += [f"    {flavour}: {_tier(tier)}" for tier in tiers]
+        lines.append(f"    profiles: {' '.join(policies.normal.profiles) or 'none'}")
+    return Section("Host endpoints", tuple(lines))
 
 
 def _endpoint(endpoint_id: EndpointId, endpoint: LocalEndpoint, *, is_ready: bool) -> Iterator[str]:

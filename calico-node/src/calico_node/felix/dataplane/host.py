@@ -15,9 +15,9 @@ from calico_node.felix.dataplane.status import StatusFiles
 from calico_node.felix.dump import Section
 from calico_node.felix.firewall.apply import HostFirewall
 from calico_node.felix.firewall.model import FirewallSettings
-from calico_node.felix.messages import Changes, EndpointId, LocalEndpoint
+from calico_node.felix.messages import Changes, EndpointId, HostEndpoint, LocalEndpoint
 from calico_node.felix.nft import text
-from calico_node.felix.program.classes import subjects
+from calico_node.felix.program.classes import subjects, subjects_of_host
 from calico_node.felix.program.program import Subject
 from calico_node.felix.program.settings import RuleSettings
 
@@ -44,6 +44,8 @@ class Host:
         self._endpoints: dict[EndpointId, LocalEndpoint] = {}
         self._by_interface: dict[str, set[EndpointId]] = {}
         self._told: dict[EndpointId, bool] = {}
+        self._governing: dict[str, HostEndpoint] = {}
+        self._hosts_told: set[str] = set()
         self.states = States()
         self._refused: set[Subject] = set()
         self._policies: set[object] = set()
@@ -137,6 +139,7 @@ class Host:
         refused = [f"{subject}: {why}" for subject, why in self.enforcer.refused.items()]
         return (
             dump.endpoints(self._endpoints, self._told),
+            dump.host_endpoints(self._governing, is_in_force=self.enforcer.is_in_sync),
             Section("Policies that the kernel refused, and that deny", tuple(sorted(refused))),
             Section("Routes", tuple(self.router.describe())),
             Section("Table", tuple(text.render(self.enforcer.table()).splitlines())),
@@ -149,6 +152,10 @@ class Host:
             if endpoint is not None:
                 self._endpoints[endpoint_id] = endpoint
                 self._by_interface.setdefault(endpoint.interface, set()).add(endpoint_id)
+        for interface, host in changes.host_endpoints.items():
+            self._governing.pop(interface, None)
+            if host is not None:
+                self._governing[interface] = host
         for policy_id, policy in changes.policies.items():
             (self._policies.discard if policy is None else self._policies.add)(policy_id)
         metrics.ACTIVE_ENDPOINTS.set(len(self._endpoints))
@@ -163,6 +170,18 @@ class Host:
             endpoint = self._endpoints.get(endpoint_id)
             self.states.put(endpoint_id, None if endpoint is None else self._state(endpoint))
             self._report_file(endpoint_id, endpoint)
+        self._report_hosts()
+
+    def _report_hosts(self) -> None:
+        """Bring the states of host endpoints up to date: those that govern an interface have one."""
+        now = {host.name: host for host in self._governing.values()}
+        for name in self._hosts_told - now.keys():
+            self.states.put(name, None)
+        self._hosts_told = set(now)
+        for name, host in now.items():
+            is_refused = not self._refused.isdisjoint(subjects_of_host(host.policies))
+            is_error = is_refused or not self.enforcer.is_in_sync
+            self.states.put(name, "error" if is_error else "up")
 
     def _state(self, endpoint: LocalEndpoint) -> State:
         if not self.enforcer.is_in_sync or self.router.has_failed(endpoint):

@@ -14,7 +14,13 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Final
 
-from calico_node.felix.messages import Direction, EndpointPolicies, PolicyId, TierPolicies
+from calico_node.felix.messages import (
+    Direction,
+    EndpointPolicies,
+    HostPolicies,
+    PolicyId,
+    TierPolicies,
+)
 from calico_node.felix.nft.model import (
     DROP,
     RETURN,
@@ -75,6 +81,13 @@ def subjects(policies: EndpointPolicies) -> Iterator[PolicyId | str]:
     yield from policies_of(policies, "ingress")
     yield from policies_of(policies, "egress")
     yield from policies.profiles
+
+
+def subjects_of_host(policies: HostPolicies) -> Iterator[PolicyId | str]:
+    """Yield the policies of all flavours, and the names of the profiles, of a host endpoint."""
+    yield from subjects(policies.normal)
+    early = (*policies.forward, *policies.pre_dnat, *policies.untracked)
+    yield from subjects(EndpointPolicies(early, ()))
 
 
 def _tunnels(settings: RuleSettings) -> list[Rule]:

@@ -45,10 +45,13 @@ def world(felix):
 def on(felix, interface="eth0", **fields):
     """Return a host endpoint of the host."""
     return a.a_host_endpoint(
-        name=f"host1-{interface.replace('*', 'all')}",
-        node=felix.host.name,
-        interface_name=interface,
-        **{"labels": {"role": "host"}, **fields},
+        **{
+            "node": felix.host.name,
+            "interface_name": interface,
+            "labels": {"role": "host"},
+            "name": f"host1-{interface.replace('*', 'all')}",
+            **fields,
+        },
     )
 
 
@@ -150,7 +153,7 @@ def test_an_expected_address_is_protected_on_the_interface_that_has_it(felix, wo
     wire(felix, "eth8", 2)
     felix.host.sh("ip address add 10.7.1.2/24 dev eth7; ip address add 10.7.2.2/24 dev eth8")
     felix.host.sh("ip address add 10.7.9.9/32 dev eth7")
-    felix.put(on(felix, "", expected_ips=["10.7.9.9"]))
+    felix.put(on(felix, "", name="by-address", expected_ips=["10.7.9.9"]))
     felix.start()
 
     def protected():
@@ -284,6 +287,21 @@ def test_all_interfaces(felix, world):
     put(felix, on(felix, profiles=["open"], labels={}), until="cali-pri-open")
     felix.wait(lambda: is_open(felix, world, felix.host) == BOTH, "eth0 is named")
     assert is_open(felix, web, world) == NEITHER, "it comes in by an interface that is not named"
+
+
+def test_the_state_of_what_governs_an_interface_is_told(felix):
+    felix.configure(endpoint_reporting_enabled=True, endpoint_reporting_delay="0s", **RETURN)
+    felix.start()
+    named, address = on(felix), on(felix, "", name="by-address", expected_ips=["10.7.9.9"])
+    put(felix, named, address)
+    prefix = f"/calico/felix/v1/host/{felix.host.name}/endpoint/"
+
+    def told():
+        return {k.removeprefix(prefix): v for k, v in felix.etcd.get_prefix(prefix).items()}
+
+    felix.wait(lambda: told() == {"host1-eth0": '{"status":"up"}'}, "eth0 is told")
+    felix.delete(named)
+    felix.wait(lambda: not told(), "no host endpoint governs anything")
 
 
 @pytest.mark.parametrize("garbage", ['{"labels": {"role": 7}}', '{"labels": []}'])

@@ -53,9 +53,10 @@ def test_interfaces_of_workloads_are_not_told(netns, interfaces):
     assert told(interfaces, ("cali", "tap")) == {"cali1": None}
 
 
-def test_after_lost_notifications_everything_is_read_anew(netns, interfaces):
+def test_after_lost_notifications_everything_is_read_anew(netns, interfaces, caplog):
     ip(netns, "link add eth0 type veth peer name xeth0", "address add 192.0.2.1/24 dev eth0")
     told(interfaces)
     flood = "address add 192.0.2.2/24 dev eth0\naddress del 192.0.2.2/24 dev eth0\n" * 20_000
     netns.run(["ip", "-batch", "-"], stdin=flood + "address add 192.0.2.2/24 dev eth0\n")
     assert told(interfaces) == {"eth0": {ONE, TWO}}
+    assert "lost notifications" in caplog.text
