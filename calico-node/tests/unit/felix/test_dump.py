@@ -6,6 +6,8 @@ from calico_node.felix.dump import Section
 from calico_node.felix.messages import (
     EndpointId,
     EndpointPolicies,
+    HostEndpoint,
+    HostPolicies,
     LocalEndpoint,
     PolicyId,
     Problem,
@@ -49,3 +51,16 @@ def test_an_endpoint_tells_its_place_its_policies_and_whether_they_are_in_force(
 def test_problems_are_sorted_by_their_object():
     found = {name: Problem(name, f"{name} is odd") for name in ("b", "a")}
     assert dump.problems(found).lines == ("a: a is odd", "b: b is odd")
+
+
+def test_a_host_endpoint_tells_its_interface_and_its_policies_by_flavour():
+    tier = TierPolicies("default", "Deny", (DENY,), ())
+    host = HostEndpoint("edge", HostPolicies(EndpointPolicies((tier,), ()), pre_dnat=(tier,)))
+    first, *others = dump.host_endpoints({"eth0": host}, is_in_force=False).lines
+    assert first == "edge: interface eth0 not in force"
+    assert [line.strip().split(":")[0] for line in others] == [
+        "before NAT",
+        "of the host",
+        "profiles",
+    ]
+    assert "GlobalNetworkPolicy(deny)" in others[0]

@@ -23,6 +23,7 @@ from libcalico.net.addresses import Cidr, parse_address
 from libcalico.resources.hostendpoints import ALL_INTERFACES
 
 _LOOPBACK: Final = "lo"
+_ABSENT: Final = "it is treated as absent"
 _CLOSED: Final = "nothing but the failsafe ports is open"
 
 
@@ -58,7 +59,8 @@ def read(value: bytes) -> Reading[StoredHost]:
     try:
         stored = _decoder.decode(value)
     except NO_JSON as error:
-        return Reading(_what_is_meant(value), f"{error}; {_CLOSED}")
+        meant = _what_is_meant(value)
+        return Reading(meant, f"{error}; {_CLOSED if meant.node else _ABSENT}")
     spec, problems = stored.spec, list[str]()
     addresses = _readable("spec.expectedIPs", spec.expected_ips, parse_address, problems)
     ports: list[NamedPort] = _readable("spec.ports", spec.ports, named_port, problems)

@@ -1,7 +1,8 @@
 """Conversations: what the datastore says, and what the dataplane is told of it after each paragraph.
 
 ``put KIND NAME OBJECT`` and ``del KIND NAME``; an object is the JSON of a spec, in which ``labels``
-stand for those of the metadata. After ``----`` follows what one flush tells. Set
+stand for those of the metadata; ``interface NAME ADDRESS...`` and ``interface NAME gone``. After ``----``
+follows what one flush tells. Set
 ``CALICO_REWRITE_GOLDEN=1`` to write the files anew; commit the difference only if you can say why.
 """
 
@@ -16,7 +17,7 @@ from calico_node.felix.calc.graph import Calculation
 from calico_node.felix.calc.testing.dataplane import Dataplane
 from calico_node.felix.messages import CompiledRule, PortMember, RuleSide
 from libcalico.datastore import keys
-from libcalico.net.addresses import Cidr
+from libcalico.net.addresses import Cidr, parse_address
 from libcalico.net.ports import PortRange
 from libcalico.resources.model import ResourceId
 
@@ -33,7 +34,9 @@ def test_conversation(file):
     for paragraph in paragraphs:
         said = paragraph.split("\n----")[0]
         for line in said.splitlines():
-            if not line.startswith("#"):
+            if line.startswith("interface "):
+                calculation.on_interface(*interface(line))
+            elif not line.startswith("#"):
                 calculation.on_update(*update(line))
         changes = calculation.flush()
         dataplane.apply(changes)
@@ -42,6 +45,11 @@ def test_conversation(file):
     if os.environ.get("CALICO_REWRITE_GOLDEN"):
         file.write_text(written)
     assert written == text
+
+
+def interface(line):
+    _, name, *addresses = line.split()
+    return name, None if addresses == ["gone"] else [parse_address(text) for text in addresses]
 
 
 def update(line):
@@ -65,6 +73,8 @@ def told(changes):
         yield " ".join([f"rules of {name}:", policy(active)])
     for endpoint, value in changes.endpoints.items():
         yield f"endpoint {endpoint.namespace}/{endpoint.name}: {local(value)}"
+    for where, host in changes.host_endpoints.items():
+        yield f"host endpoint of {where}: {governing(host)}"
     for problem in changes.problems.values():
         yield f"problem: {problem.subject}: {problem.message}" if problem else "problem: solved"
 
@@ -88,15 +98,33 @@ def policy(active):
 def local(value):
     if value is None:
         return "gone"
-    tiers = [
-        f"{t.name}({t.default_action}) in {[p.name for p in t.ingress]} out {[p.name for p in t.egress]}"
-        for t in value.policies.tiers
-    ]
+    tiers = list(map(tier, value.policies.tiers))
     addresses = " ".join(map(str, value.addresses))
     profiles = f"profiles {[*value.policies.profiles]}"
     return "; ".join(
         [f"{value.interface} {addresses}", ", then ".join(tiers) or "no policy", profiles]
     )
+
+
+def tier(value):
+    ingress, egress = ([p.name for p in policies] for policies in (value.ingress, value.egress))
+    return f"{value.name}({value.default_action}) in {ingress} out {egress}"
+
+
+def governing(value):
+    if value is None:
+        return "none"
+    policies = value.policies
+    flavours = {
+        "normal": policies.normal.tiers,
+        "forward": policies.forward,
+        "pre-DNAT": policies.pre_dnat,
+        "untracked": policies.untracked,
+    }
+    parts = [
+        f"{name} {', then '.join(map(tier, tiers))}" for name, tiers in flavours.items() if tiers
+    ]
+    return "; ".join([value.name, *parts, f"profiles {[*policies.normal.profiles]}"])
 
 
 def rule(value):
