@@ -18,8 +18,8 @@ from calico_node.felix.dataplane.host import Host
 from calico_node.felix.dataplane.router import RouteSettings
 from calico_node.felix.dataplane.testing import frames, worlds
 from calico_node.felix.dataplane.testing.frames import SCTP, TCP, UDP
+from calico_node.felix.dataplane.testing.verdicts import RULES
 from calico_node.felix.firewall.model import FirewallSettings
-from calico_node.felix.program.settings import FailsafePort, RuleSettings
 from calico_test.netns import NetNs
 from libcalico.net.addresses import parse_cidr
 
@@ -30,21 +30,6 @@ MUTE = (
     "table inet mute {\nchain c {\ntype filter hook prerouting priority -400\npolicy drop\n}\n}\n"
 )
 DEADLINE_S = 10.0
-
-
-def ports(failsafes):
-    return tuple(FailsafePort(port.protocol, port.port, port.net) for port in failsafes)
-
-
-# What policy says about packets that connection tracking calls invalid, and about tunnels, is to be seen too.
-RULES = RuleSettings(
-    drop_invalid=False,
-    allow_ipip_from_workloads=True,
-    allow_vxlan_from_workloads=True,
-    endpoint_to_host="Return",
-    failsafe_inbound=ports(worlds.FAILSAFES.inbound),
-    failsafe_outbound=ports(worlds.FAILSAFES.outbound),
-)
 #: Where a packet is that its host takes for itself.
 HOST = "host"
 PROTOCOLS = (*worlds.OTHER_PROTOCOLS, TCP, UDP, SCTP)

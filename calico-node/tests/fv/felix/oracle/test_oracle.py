@@ -12,23 +12,15 @@ from collections import Counter
 from calico_node.felix.calc.graph import Calculation
 from calico_node.felix.dataplane.testing import frames, worlds
 from calico_node.felix.dataplane.testing.shrink import smallest
+from calico_node.felix.dataplane.testing.verdicts import ADDRESSES, decide, local_endpoint, passage
 from libcalico.datastore import keys
-from libcalico.net.addresses import parse_address
-from libcalico.policy import (
-    Passage,
-    Verdict,
-    World,
-    evaluate_endpoint,
-    evaluate_passage,
-    governing,
-)
+from libcalico.policy import World
 from libcalico.resources import codec
 
 WORLDS = int(os.environ.get("CALICO_ORACLE_WORLDS", "75"))
 SEED = int(os.environ.get("CALICO_ORACLE_SEED") or random.randrange(1 << 32))
 PACKETS = 40
 HOST = "host"
-ADDRESSES = [parse_address(text) for text in worlds.UPLINK]
 #: Denies everything, before everything else; that it is staged is all that keeps it from doing so.
 STAGED = b"""{"apiVersion": "projectcalico.org/v3", "kind": "StagedGlobalNetworkPolicy",
     "metadata": {"name": "%d"}, "spec": {"stagedAction": "Set", "tier": "first", "order": -1.0,
@@ -58,64 +50,6 @@ class Follower:
         changes = self._calculation.flush()
         assert not any(changes.problems.values()), changes.problems
         return changes
-
-
-def decide(world, packet):
-    """The evaluator's verdict of this host, which decides about its own workloads and itself only."""
-    by_workloads = decide_about_workloads(world, packet)
-    if not by_workloads.allowed:
-        return by_workloads
-    by_host = evaluate_passage(world, passage(world, packet), worlds.FAILSAFES)
-    return Verdict(by_host.allowed, by_workloads.steps + by_host.steps)
-
-
-def passage(world, packet):
-    """How a packet goes through this host, and what governs its interfaces."""
-    kind, here = "through", ADDRESSES
-    if packet.source in here or packet.destination in here:
-        kind = "in" if packet.destination in here else "out"
-    is_local = local_endpoint(world, packet.destination) is not None
-    arrives = worlds.place(packet.source)
-    leaves = worlds.place(packet.destination) if is_local else worlds.OUTSIDE
-    return Passage(
-        kind=kind,
-        packet=packet,
-        arriving=None if kind == "out" else governing(world, worlds.HOST, arrives, at(arrives)),
-        leaving=None if kind == "in" else governing(world, worlds.HOST, leaves, at(leaves)),
-        from_workload=arrives != worlds.OUTSIDE,
-        to_workload=leaves != worlds.OUTSIDE,
-    )
-
-
-def at(interface):
-    return ADDRESSES if interface == worlds.OUTSIDE else []
-
-
-def decide_about_workloads(world, packet):
-    steps = ()
-    if packet.source in ADDRESSES:
-        return Verdict(allowed=True)  # the host reaches its workloads, whatever their policy
-    for direction, address in (("egress", packet.source), ("ingress", packet.destination)):
-        endpoint = local_endpoint(world, address)
-        if endpoint is not None and is_discovery(packet):
-            return Verdict(allowed=True)  # a workload may always ask its host for neighbours
-        if endpoint is not None:
-            verdict = evaluate_endpoint(world, endpoint, direction, packet)
-            steps += verdict.steps
-            if not verdict.allowed:
-                return verdict
-        elif direction == "egress" and worlds.place(address) != worlds.OUTSIDE:
-            return Verdict(allowed=False)  # an interface that nobody has registered
-    return Verdict(allowed=True, steps=steps)
-
-
-def is_discovery(packet):
-    return packet.destination in ADDRESSES and packet.protocol == 58 and packet.icmp_type == 135
-
-
-def local_endpoint(world, address):
-    interface = worlds.place(address)
-    return next((e for e in world.endpoints_at(address) if interface in e.id.name), None)
 
 
 def destinations(world, packet, verdict):
