@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from calico_node.felix.metrics import REGISTRY
+from calico_node.felix.parameters import effect
 from generate.markdown import code, prose, table
 from libcalico import errors
 from libcalico.datastore.keys import LAYOUT, resource_prefix
@@ -21,10 +22,11 @@ def felix() -> str:
             _allowed(param),
             code(_value(param.default)),
             "yes" * param.fatal,
+            effect(param.name),
         )
         for param in sorted(PARAMS.values(), key=lambda param: param.name.lower())
     ]
-    head = ("name", "field of the resource", "allowed", "default", "fatal")
+    head = ("name", "field of the resource", "allowed", "default", "fatal", "effect")
     return f"""# Felix parameters
 
 A parameter is set, from the strongest source to the weakest, by the environment (`FELIX_` and the name, in
@@ -33,8 +35,18 @@ any case), by the file `/etc/calico/felix.cfg`, by the FelixConfiguration `node.
 to a host.
 
 Of a wrong value Felix warns, and the next weaker source decides; of a *fatal* one Felix refuses to start.
-Every parameter of Calico's data model is accepted and stored; those of dataplanes other than nftables have no
-effect.
+Every parameter of Calico's data model is accepted and stored; the last column tells which have an effect here,
+and why others have none. Changes of the datastore are applied live; file and environment are read at the start.
+
+`LogSeverityScreen`, `LogSeverityFile` (for `LogFilePath`) and `LogSeveritySys` (for `/dev/log`) are levels, or
+`none`. `calico-node run` keeps what Felix says on its standard error in `/var/log/calico/felix/current`, and starts
+Felix with `LogFilePath` and `LogSeveritySys` set to `none`, unless its environment says otherwise.
+
+`HealthTimeoutOverrides` takes the names that Felix's health page shows; `InternalDataplaneMainLoop` means `Dataplane`.
+
+Felix hears of what others change in the kernel and puts it right at once. The refresh intervals are for what the
+kernel tells nobody: commits that were not told of, routes, settings of interfaces. `0` turns one off. Each repair is
+counted in `felix_int_dataplane_repairs_total`.
 
 {table(head, rows)}
 """

@@ -19,12 +19,20 @@ from calico_node.felix import config as felix_config
 from calico_node.felix import dump, metrics
 from calico_node.felix.calc.graph import Calculation, prefixes
 from calico_node.felix.config import Config, Source
+from calico_node.felix.dataplane.audits import Schedule
 from calico_node.felix.dataplane.host import Host
 from calico_node.felix.dataplane.interfaces import Interfaces
 from calico_node.felix.dataplane.states import State, Subject
 from calico_node.felix.dump import Section
+from calico_node.felix.loggers import Loggers
 from calico_node.felix.messages import Changes, Problem
-from calico_node.felix.settings import host_settings
+from calico_node.felix.settings import (
+    DATAPLANE,
+    audit_intervals,
+    health_timeouts,
+    host_settings,
+    log_settings,
+)
 from calico_node.health.model import Aggregator, Report, Reporter
 from libcalico import logs
 from libcalico.datastore.follow import Change, Connected, Disconnected
@@ -34,7 +42,7 @@ from libcalico.errors import ConfigError, NetlinkError
 log = logging.getLogger(__name__)
 repeated = logs.RateLimited(log)
 
-_DATASTORE, _DATAPLANE = "Datastore", "Dataplane"
+_DATASTORE = "Datastore"
 _CONFIGURATION, _OBJECTS = "Configuration", "Objects"
 _WAITING, _READING, _IN_SYNC = 1, 2, 3
 _SHOWN: Final = 10
@@ -49,12 +57,17 @@ class Felix:
         hostname: this node's name in the datastore.
         own: settings of this host's file and environment, low to high.
         health: where to report to.
+        loggers: where to log.
     """
 
-    def __init__(self, hostname: str, own: Sequence[Source], health: Aggregator) -> None:
+    def __init__(
+        self, hostname: str, own: Sequence[Source], health: Aggregator, loggers: Loggers
+    ) -> None:
         self._reconfigured = asyncio.Event()
         self._changed = asyncio.Event()
         self._announced = 0
+        self._audits = Schedule()
+        self._loggers = loggers
         self._hostname = hostname
         self._own = own
         self._health = health
@@ -69,8 +82,8 @@ class Felix:
         self._problems: dict[str, Problem] = {}
         for name in (_DATASTORE, _CONFIGURATION, _OBJECTS):
             health.register(Reporter(name=name, speaks_for_liveness=False))
-        timeout_s = self._config["DataplaneWatchdogTimeout"]
-        health.register(Reporter(name=_DATAPLANE, timeout_s=timeout_s))
+        health.register(Reporter(name=DATAPLANE))
+        health.set_timeouts(health_timeouts(self._config))
 
     @property
     def hostname(self) -> str:
@@ -128,11 +141,13 @@ class Felix:
         metrics.UPDATE_SECONDS.observe(time.perf_counter() - began)
 
     def tend(self) -> None:
-        """Try again what failed, and show that the loop is alive."""
+        """Try again what failed, audit what is due, and show that the loop is alive."""
         if not self._interfaces.is_known:
             self._program()
         if self._host is not None:
             self._guard(self._host.retry)
+            for audit in self._audits.due(time.monotonic(), audit_intervals(self._config)):
+                self._guard(self._host.audit, audit)
         elif self._unprogrammed and self._is_configured:
             self._start()
         self._report_dataplane()
@@ -240,9 +255,11 @@ class Felix:
         self._reconfigured.set()
         self._reconfigured = asyncio.Event()
         self._announce()
-        logging.getLogger().setLevel(logs.parse_level(config["LogSeverityScreen"]))
+        self._loggers.apply(log_settings(config))
+        self._health.set_timeouts(health_timeouts(config))
         if self._host is not None:
             self._guard(self._host.reconfigure, *settings)
+            self._host.move_status(Path(config["EndpointStatusPathPrefix"]))
 
     def _note_problems(self, problems: Mapping[str, Problem | None]) -> None:
         for subject, problem in problems.items():
@@ -285,10 +302,10 @@ class Felix:
         host = self._host
         if host is None:
             detail = "waiting for the datastore, keeping what is programmed"
-            self._health.report(_DATAPLANE, Report(ready=False, detail=detail))
+            self._health.report(DATAPLANE, Report(ready=False, detail=detail))
             return
         refused = [f"{subject} denies: {why}" for subject, why in host.enforcer.refused.items()]
         if host.firewall.problem:
             refused.append(f"host's firewall not changed: {host.firewall.problem}")
         detail = "; ".join(refused) or ("in sync" if host.is_in_sync else "trying again")
-        self._health.report(_DATAPLANE, Report(ready=host.is_in_sync, detail=detail))
+        self._health.report(DATAPLANE, Report(ready=host.is_in_sync, detail=detail))

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -16,9 +17,10 @@ from calico_node.felix import config as felix_config
 from calico_node.felix import dump, local, metrics
 from calico_node.felix.agent import Felix
 from calico_node.felix.calc.graph import prefixes
-from calico_node.felix.config import Config, Source
+from calico_node.felix.config import Config
+from calico_node.felix.loggers import Loggers
 from calico_node.felix.reporting.apply import report_endpoints, report_life
-from calico_node.felix.settings import Listener, health_listener, metrics_listener
+from calico_node.felix.settings import Listener, health_listener, log_settings, metrics_listener
 from calico_node.health import apply as health_http
 from calico_node.health.apply import Answer
 from calico_node.health.model import Aggregator
@@ -43,7 +45,9 @@ async def run(felix: Felix, backend: AsyncBackend, health: Aggregator) -> None:
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_serve(felix, health, health_listener, {}))
-            tasks.create_task(_serve(felix, health, metrics_listener, {"/metrics": _metrics}))
+            tasks.create_task(
+                _serve(felix, health, metrics_listener, {"/metrics": partial(_metrics, felix)})
+            )
             for group in prefixes(felix.hostname):
                 tasks.create_task(_follow(felix, backend, group))
             tasks.create_task(_tend(felix))
@@ -96,8 +100,9 @@ async def _serve(
             await asyncio.sleep(_RETRY_S)
 
 
-def _metrics() -> Answer:
-    return Answer(200, metrics.page(), "text/plain; version=0.0.4")
+def _metrics(felix: Felix) -> Answer:
+    text = metrics.page(with_process=felix.config["PrometheusProcessMetricsEnabled"])
+    return Answer(200, text, "text/plain; version=0.0.4")
 
 
 def main(environ: Mapping[str, str]) -> int:
@@ -106,9 +111,12 @@ def main(environ: Mapping[str, str]) -> int:
         places = paths.from_environ(environ)
         own = local.sources(environ, places)
         hostname = local.hostname(environ, places)
-        logs.configure(felix_config.resolve(own)["LogSeverityScreen"])
+        loggers = Loggers(environ)
+        loggers.apply(log_settings(felix_config.resolve(own)))
         settings = datastore.from_felix_environment(environ)
-        asyncio.run(_main(hostname, own, settings, places.felix_state))
+        health = Aggregator(time.monotonic)
+        felix = Felix(hostname, own, health, loggers)
+        asyncio.run(_main(felix, health, settings, places.felix_state))
     except CalicoError as error:
         log.critical("cannot run error=%s", error)
         return 1
@@ -116,17 +124,15 @@ def main(environ: Mapping[str, str]) -> int:
 
 
 async def _main(
-    hostname: str, own: Sequence[Source], settings: datastore.DatastoreConfig, state: Path
+    felix: Felix, health: Aggregator, settings: datastore.DatastoreConfig, state: Path
 ) -> None:
-    health = Aggregator(time.monotonic)
-    felix = Felix(hostname, own, health)
     backend = datastore.connect_async(settings)
     task = asyncio.current_task()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, task.cancel if task else loop.stop)
     loop.add_signal_handler(signal.SIGUSR1, _write_state, felix, state)
-    log.info("felix starts host=%s", hostname)
+    log.info("felix starts host=%s", felix.hostname)
     try:
         await run(felix, backend, health)
     except asyncio.CancelledError:

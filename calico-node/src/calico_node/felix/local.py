@@ -29,10 +29,11 @@ def hostname(environ: Mapping[str, str], places: Paths) -> str:
 
     Raises:
         UnknownHostnameError: none of them is there.
+        ConfigError: file or environment cannot be used.
     """
-    for variable in ("FELIX_FELIXHOSTNAME", "NODENAME"):
-        if name := environ.get(variable, "").strip():
-            return name
+    own = felix_config.resolve(sources(environ, places))["FelixHostname"]
+    if name := own or environ.get("NODENAME", "").strip():
+        return str(name)
     try:
         return places.nodename.read_text(encoding="utf-8").strip()
     except OSError as error:

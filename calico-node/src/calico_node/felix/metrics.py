@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Summary, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    ProcessCollector,
+    Summary,
+    generate_latest,
+)
 
 REGISTRY: Final = CollectorRegistry()
 
@@ -52,8 +59,15 @@ ROUTES: Final = Gauge("felix_route_table_num_routes", "Routes programmed", regis
 INVALID: Final = Gauge(
     "felix_invalid_objects", "Datastore objects that cannot be used", registry=REGISTRY
 )
+LOG_ERRORS: Final = Counter(
+    "felix_log_errors", "Messages that could not be logged", registry=REGISTRY
+)
+#: What the process uses; shown on demand.
+PROCESS: Final = CollectorRegistry()
+ProcessCollector(registry=PROCESS)
 
 
-def page() -> str:
-    """Return the metrics in Prometheus' text form."""
-    return generate_latest(REGISTRY).decode()
+def page(*, with_process: bool) -> str:
+    """Return the metrics in Prometheus' text form, and those of the process if asked for."""
+    registries = (REGISTRY, PROCESS) if with_process else (REGISTRY,)
+    return "".join(generate_latest(registry).decode() for registry in registries)

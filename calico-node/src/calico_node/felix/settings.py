@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from calico_node.felix.config import Config
+from calico_node.felix.dataplane.audits import Audit
 from calico_node.felix.dataplane.router import RouteSettings
 from calico_node.felix.firewall.model import FirewallSettings
+from calico_node.felix.loggers import LogSettings
 from calico_node.felix.nft.keys import Range
 from calico_node.felix.program import logs
 from calico_node.felix.program.settings import MarkMaskError, Marks, RuleSettings, failsafe_ports
 from libcalico.errors import ConfigError
 from libcalico.net.addresses import Cidr, parse_address
 
+#: The component of Felix's health that speaks for its loop.
+DATAPLANE: Final = "Dataplane"
 #: Interfaces of OpenStack's machines begin so; then its ways hold.
 _OPENSTACK_PREFIX: Final = "tap"
 
@@ -39,6 +43,37 @@ def metrics_listener(config: Config) -> Listener | None:
     if not config["PrometheusMetricsEnabled"]:
         return None
     return Listener(config["PrometheusMetricsHost"], config["PrometheusMetricsPort"])
+
+
+def log_settings(config: Config) -> LogSettings:
+    """Return where and what Felix logs."""
+    return LogSettings(
+        screen=config["LogSeverityScreen"] or "none",
+        file=config["LogFilePath"] or "",
+        file_level=config["LogSeverityFile"] or "",
+        syslog_level=config["LogSeveritySys"] or "",
+        debug_files=config["LogDebugFilenameRegex"],
+    )
+
+
+def health_timeouts(config: Config) -> dict[str, float]:
+    """Return component → seconds of silence after which it counts as hanging; 0: never.
+
+    The dataplane also answers to the name that Go Felix's main loop has.
+    """
+    overrides = dict(config["HealthTimeoutOverrides"] or {})
+    if (main_loop := overrides.pop("InternalDataplaneMainLoop", None)) is not None:
+        overrides.setdefault(DATAPLANE, main_loop)
+    return {DATAPLANE: config["DataplaneWatchdogTimeout"], **overrides}
+
+
+def audit_intervals(config: Config) -> dict[Audit, float]:
+    """Return what is compared with the kernel though nothing told of a change → seconds between; 0: never."""
+    return {
+        "nftables": config["NftablesRefreshInterval"],
+        "routes": config["RouteRefreshInterval"],
+        "interfaces": config["InterfaceRefreshInterval"],
+    }
 
 
 def host_settings(config: Config) -> tuple[RuleSettings, RouteSettings, FirewallSettings]:

@@ -9,7 +9,7 @@ Source: Felix's health endpoints; 204 says yes without words, 503 says no and sh
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 
@@ -81,11 +81,16 @@ class Aggregator:
     clock: Callable[[], float]
     _reporters: dict[str, Reporter] = field(default_factory=dict)
     _reports: dict[str, tuple[float, Report]] = field(default_factory=dict)
+    _timeouts_s: Mapping[str, float] = field(default_factory=dict)
 
     def register(self, reporter: Reporter) -> None:
         """Make the agent's answer depend on a reporter; its silence counts from now."""
         self._reporters[reporter.name] = reporter
         self._reports[reporter.name] = (self.clock(), Report(ready=False, detail="starting"))
+
+    def set_timeouts(self, timeouts_s: Mapping[str, float]) -> None:
+        """Judge the silence of the reporters named by these seconds from now on; 0: by none."""
+        self._timeouts_s = dict(timeouts_s)
 
     def report(self, name: str, report: Report) -> None:
         """Record the state of a registered reporter, and that it is not silent."""
@@ -106,7 +111,8 @@ class Aggregator:
     def _row(self, name: str, now: float) -> Row:
         reporter = self._reporters[name]
         at, report = self._reports[name]
-        silent = reporter.timeout_s is not None and now - at > reporter.timeout_s
+        timeout_s = self._timeouts_s.get(name, reporter.timeout_s)
+        silent = bool(timeout_s) and now - at > (timeout_s or 0)
         detail = f"silent for {now - at:.0f}s; last: {report.detail}" if silent else report.detail
         return Row(
             name,

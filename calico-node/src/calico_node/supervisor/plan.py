@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from calico_node.paths import Paths
 from calico_node.supervisor.model import ProcessSpec, SupervisorConfig
@@ -87,6 +88,14 @@ def _bird(bird: str, paths: Paths) -> ProcessSpec:
     return ProcessSpec(name="bird", command=command, priority=20, stop_signal="KILL")
 
 
+#: What Felix is told unless the operator says otherwise. Its log goes where every process's goes.
+_FELIX_DEFAULTS: Final = {
+    "FELIX_HEALTHENABLED": "true",
+    "FELIX_LOGFILEPATH": "none",
+    "FELIX_LOGSEVERITYSYS": "none",
+}
+
+
 def environment(environ: Mapping[str, str], node_name: str) -> dict[str, str]:
     """Return the environment of the processes: the given one, completed for Felix.
 
@@ -95,7 +104,8 @@ def environment(environ: Mapping[str, str], node_name: str) -> dict[str, str]:
     completed = dict(environ)
     completed["NODENAME"] = node_name
     completed["FELIX_FELIXHOSTNAME"] = node_name
-    completed.setdefault("FELIX_HEALTHENABLED", "true")
+    given = {name.upper() for name in environ}
+    completed |= {name: value for name, value in _FELIX_DEFAULTS.items() if name not in given}
     for name, felix_name in _FELIX_NAMES.items():
         if environ.get(name):
             completed.setdefault(felix_name, environ[name])

@@ -4,6 +4,7 @@ import pytest
 
 from calico_node.felix.agent import Felix
 from calico_node.felix.calc.graph import prefixes
+from calico_node.felix.loggers import Loggers
 from calico_node.health.model import Aggregator
 from libcalico.datastore import keys
 from libcalico.datastore.follow import Connected, Disconnected
@@ -23,7 +24,7 @@ def health():
 
 @pytest.fixture
 def felix(health):
-    made = Felix("node-1", [], health)
+    made = Felix("node-1", [], health, Loggers({}))
     yield made
     made.close()
 

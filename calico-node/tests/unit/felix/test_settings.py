@@ -5,7 +5,10 @@ import pytest
 from calico_node.felix.config import Source, resolve
 from calico_node.felix.settings import (
     Listener,
+    audit_intervals,
     health_listener,
+    health_timeouts,
+    log_settings,
     metrics_listener,
     route_settings,
     rule_settings,
@@ -38,3 +41,23 @@ def test_it_answers_where_it_is_switched_on():
     assert health_listener(config()) is metrics_listener(config()) is None
     assert health_listener(config(HealthEnabled="true", HealthPort="1")) == Listener("localhost", 1)
     assert metrics_listener(config(PrometheusMetricsEnabled="true")) == Listener("", 9091)
+
+
+def test_the_watchdog_is_overridden_by_either_name_of_the_loop():
+    assert health_timeouts(config()) == {"Dataplane": 90.0}
+    assert health_timeouts(config(DataplaneWatchdogTimeout="5"))["Dataplane"] == 5.0
+    either = config(HealthTimeoutOverrides="InternalDataplaneMainLoop=20s,Objects=1m")
+    assert health_timeouts(either) == {"Dataplane": 20.0, "Objects": 60.0}
+    both = config(HealthTimeoutOverrides="InternalDataplaneMainLoop=20s,Dataplane=30s")
+    assert health_timeouts(both)["Dataplane"] == 30.0
+
+
+def test_a_log_that_is_turned_off_has_no_level_or_no_place():
+    off = log_settings(config(LogFilePath="none", LogSeveritySys="none", LogSeverityScreen="none"))
+    assert (off.screen, off.file, off.syslog_level) == ("none", "", "")
+    assert log_settings(config(LogSeverityFile="DEBUG")).file_level == "Debug"
+
+
+def test_audits_are_turned_off_by_zero():
+    assert audit_intervals(config(RouteRefreshInterval="0"))["routes"] == 0
+    assert audit_intervals(config())["nftables"] == 180.0

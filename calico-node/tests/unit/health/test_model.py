@@ -75,3 +75,18 @@ def test_the_table_is_for_people(clock):
     assert health.summary().table() == (
         "COMPONENT  LIVE  READY  DETAIL\nwatch      -     yes    in sync\n"
     )
+
+
+def test_timeouts_can_be_set_later_and_turned_off():
+    now = [0.0]
+    health = Aggregator(lambda: now[0])
+    health.register(Reporter(name="loop", timeout_s=10.0))
+    health.report("loop", Report())
+    now[0] = 5.0
+    health.set_timeouts({"loop": 4.0, "unknown": 1.0})
+    assert not health.summary().live
+    health.set_timeouts({"loop": 0.0})
+    now[0] = 1000.0
+    assert health.summary().live
+    health.set_timeouts({})
+    assert not health.summary().live

@@ -101,9 +101,9 @@ _SHARED: tuple[Param, ...] = (
     _param("logActionRateLimit", "text", "", pattern=r"[1-9]\d{0,3}/(?:second|minute|hour|day)"),
     _int("logActionRateLimitBurst", 5, low=0, high=9999),
     _param("logFilePath", "text", "/var/log/calico/felix.log", fatal=True),
-    _enum("logSeverityFile", "Info", _LEVELS, any_case=True),
-    _enum("logSeverityScreen", "Info", _LEVELS, any_case=True),
-    _enum("logSeveritySys", "Info", _LEVELS, any_case=True),
+    _param("logSeverityFile", "enum", "Info", choices=_LEVELS, any_case=True),
+    _param("logSeverityScreen", "enum", "Info", choices=_LEVELS, any_case=True),
+    _param("logSeveritySys", "enum", "Info", choices=_LEVELS, any_case=True),
     _param("logDebugFilenameRegex", "regex", ""),
     # Process: Prometheus metrics
     _bool("prometheusMetricsEnabled", False),

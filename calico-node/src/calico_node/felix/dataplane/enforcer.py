@@ -36,6 +36,7 @@ class Enforcer:
             raise
         self._committer = Committer(self._program, self._nftables)
         self._settings = settings
+        self._unexplained: int | None = None
 
     def close(self) -> None:
         """Close the sockets. What was programmed stays in force."""
@@ -100,6 +101,7 @@ class Enforcer:
         except OverrunError:
             log.warning("lost notifications of nftables; programming everything again")
             commits = []
+            self._unexplained = None
             self._committer.doubt()
         for commit in commits:
             generation = commit.generation
@@ -111,6 +113,24 @@ class Enforcer:
             )
             self._committer.doubt()
         if not self.is_in_sync:
-            metrics.REPAIRS.labels("nftables").inc()
-            self._committer.replace()
+            self._repair_all()
         return commits
+
+    def audit(self) -> None:
+        """Program everything again if somebody made a commit that no notification told of.
+
+        The kernel numbers commits; each is one of ours or was told of. Raises as :meth:`apply`.
+        """
+        number = self._nftables.generation()
+        self.repair()
+        if self._nftables.generation() != number:
+            return  # others commit right now; there will be another audit
+        unexplained = number - self._nftables.commits - self._monitor.commits
+        known, self._unexplained = self._unexplained, unexplained
+        if known is not None and unexplained != known:
+            log.warning("a commit was not told of; programming everything again")
+            self._repair_all()
+
+    def _repair_all(self) -> None:
+        metrics.REPAIRS.labels("nftables").inc()
+        self._committer.replace()

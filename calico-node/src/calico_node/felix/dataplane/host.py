@@ -8,6 +8,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from calico_node.felix import dump, metrics
+from calico_node.felix.dataplane.audits import Audit
 from calico_node.felix.dataplane.enforcer import Enforcer
 from calico_node.felix.dataplane.router import Router, RouteSettings
 from calico_node.felix.dataplane.states import State, States
@@ -124,6 +125,22 @@ class Host:
             self.router.retry()
         self._report([endpoint for endpoint, is_ready in self._told.items() if not is_ready])
         self._status.retry()
+
+    def audit(self, what: Audit) -> None:
+        """Compare with the kernel, and put right what differs. Raises as :meth:`start`."""
+        audits = {"nftables": self.enforcer.audit, "routes": self.router.audit}
+        audits |= {"interfaces": self.router.audit_interfaces}
+        audits[what]()
+
+    def move_status(self, status: Path) -> None:
+        """Keep the status files in another place from now on."""
+        if self._status.is_below(status):
+            return
+        self._status.prune(())
+        self._status = StatusFiles(status)
+        self._status.prune(self._endpoints)
+        self._told.clear()
+        self._report(list(self._endpoints))
 
     def repair_policy(self) -> None:
         """Put right what others changed in our table. Raises as :meth:`start`."""

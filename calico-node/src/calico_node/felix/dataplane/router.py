@@ -56,6 +56,7 @@ class Router:
         self._names: dict[int, str] = {}
         self._installed: dict[Cidr, Installed] = {}
         self._configured: dict[str, int] = {}
+        self._settled: dict[str, int] = {}
         self._waiting: set[Cidr] = set()
         self._unconfigured: set[str] = set()
         self._is_started = False
@@ -147,6 +148,22 @@ class Router:
             self._configure(interface)
         if self._waiting:
             self._sync(set(self._waiting))
+
+    def audit(self) -> None:
+        """Read links and routes anew, and put right what nothing told of. Raises as :meth:`start`."""
+        self.take_events()
+        believed = dict(self._installed)
+        self._read()
+        if differing := believed.items() ^ self._installed.items():
+            log.warning("routes were changed without a word routes=%s", len(dict(differing)))
+            metrics.REPAIRS.labels("routes").inc(len(dict(differing)))
+        self._sync(None)
+
+    def audit_interfaces(self) -> None:
+        """Set up every workload interface anew, for nothing tells of changed settings."""
+        self._configured.clear()
+        for interface in self._wanted.interfaces():
+            self._configure(interface)
 
     def is_ready(self, endpoint: LocalEndpoint) -> bool:
         """Return whether an endpoint's interface is up and set up, and its routes are installed."""
@@ -293,13 +310,16 @@ class Router:
                 sysctl.interface_key(6, interface, "forwarding"): 1,
             }
         try:
-            sysctl.apply(settings)
+            changed = sysctl.apply(settings)
         except NetlinkError as error:
             # It may have gone meanwhile: then a link event will tell, and there is nothing to try again.
             log.warning("cannot configure interface interface=%s error=%s", interface, error)
             self._unconfigured.add(interface)
             return
-        self._configured[interface] = link.index
+        if changed and self._settled.get(interface) == link.index:
+            log.warning("settings were changed interface=%s settings=%s", interface, list(changed))
+            metrics.REPAIRS.labels("sysctls").inc(len(changed))
+        self._configured[interface] = self._settled[interface] = link.index
 
     def _sync(self, among: Collection[Cidr] | None) -> None:
         operations = plan(self._wanted.targets, self._links, self._installed, among)

@@ -48,6 +48,10 @@ class StatusFiles:
         self._directory = prefix / "endpoint-status"
         self._unwritten: dict[EndpointId, LocalEndpoint | None] = {}
 
+    def is_below(self, prefix: Path) -> bool:
+        """Return whether these files are below this prefix."""
+        return self._directory == prefix / "endpoint-status"
+
     def report(self, endpoint_id: EndpointId, endpoint: LocalEndpoint | None) -> None:
         """Tell that an endpoint is programmed as given, or, None, that it is not or is gone."""
         name = file_name(endpoint_id)

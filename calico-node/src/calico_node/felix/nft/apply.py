@@ -100,6 +100,7 @@ class Nftables:
 
     Attributes:
         port: the kernel's number of this socket, which its notifications carry.
+        commits: how many batches were done through it.
 
     Raises:
         NetlinkError: the kernel has no nftables, or this process may not use it.
@@ -108,6 +109,7 @@ class Nftables:
     def __init__(self, *, destroys: bool | None = None) -> None:
         self._socket = NetlinkSocket(NETLINK_NETFILTER, receive_bytes=_RECEIVE_BYTES)
         self.port = self._socket.port
+        self.commits = 0
         try:
             self._destroys = True
             self._destroys = self._knows_destroy() if destroys is None else destroys
@@ -145,6 +147,7 @@ class Nftables:
                     for answer, at in places
                 ]
             )
+        self.commits += 1
 
     def exchange(self, batch: bytes) -> list[Answer]:
         """Send a whole batch and return the refusals in it; without any it was done.

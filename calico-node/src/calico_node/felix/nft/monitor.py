@@ -53,6 +53,9 @@ class Monitor:
         own_ports: ``port`` of every socket whose commits are ours.
         families: of the tables of that name.
         receive_bytes: room for notifications that wait to be read.
+
+    Attributes:
+        commits: how many commits of others, to any table, were told so far.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class Monitor:
         families: Collection[str] = ("inet",),
         receive_bytes: int = _RECEIVE_BYTES,
     ) -> None:
+        self.commits = 0
         self._table = table
         self._families = frozenset(families)
         self._pending: list[parse.Change] = []
@@ -107,6 +111,7 @@ class Monitor:
 
     def _take(self, message: Message) -> list[Commit]:
         if parse.is_new_generation(message):
+            self.commits += 1
             changes, self._pending = tuple(self._pending), []
             return [Commit(parse.generation(message), changes)] if changes else []
         change = parse.change(message)

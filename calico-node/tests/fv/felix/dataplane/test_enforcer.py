@@ -4,6 +4,7 @@ import select
 
 import pytest
 
+from calico_node.felix import metrics
 from calico_node.felix.dataplane.enforcer import Enforcer
 from calico_node.felix.messages import (
     ActivePolicy,
@@ -18,6 +19,7 @@ from calico_node.felix.messages import (
     SetId,
     TierPolicies,
 )
+from calico_node.felix.nft.operations import FlushChain
 from calico_node.felix.program.settings import RuleSettings
 from libcalico.net.addresses import parse_cidr
 
@@ -132,3 +134,45 @@ def test_another_configuration_is_applied_live(netns, enforcer):
     enforcer.reconfigure(RuleSettings(endpoint_to_host="Accept"))
     chain = netns.run(["nft", "list", "chain", "inet", "calico", "cali-wl-to-host"]).stdout
     assert 'accept comment "endpoint to host action"' in chain
+
+
+def test_a_commit_that_nobody_told_of_is_found_by_the_audit(netns, enforcer):
+    enforcer.apply(START)
+    enforcer.audit()
+    before, repairs = ruleset(netns), repaired()
+    enforcer.apply(Changes(policies={WEB: ActivePolicy("default", (CompiledRule("Pass"),), ())}))
+    enforcer.apply(Changes(policies={WEB: ALLOW}))
+    netns.run(["nft", "-f", "-"], stdin="table ip mine {\nchain c {\ndrop\n}\n}\n")
+    enforcer.audit()
+    assert repaired() == repairs, "all commits are ours, or were told of"
+    # The monitor does not hear of what this socket does.
+    enforcer._nftables.commit([FlushChain("calico", "cali-pi-gnp/web", "test")])
+    enforcer._nftables.commits -= 1
+    assert enforcer.repair() == []
+    enforcer.audit()
+    assert repaired() == repairs + 1
+    netns.run(["nft", "delete", "table", "ip", "mine"])
+    assert ruleset(netns) == before
+    enforcer.audit()
+    enforcer.audit()
+    assert repaired() == repairs + 1
+
+
+def test_a_refused_policy_is_no_reason_to_repair(netns, enforcer):
+    enforcer.apply(START)
+    enforcer.audit()
+    repairs = repaired()
+    bad = PolicyId("GlobalNetworkPolicy", "", "bad")
+    broken = ActivePolicy(
+        "default", (CompiledRule("Allow", source=RuleSide(sets=(SetId("s:ghost"),))),), ()
+    )
+    policies = EndpointPolicies((TierPolicies("default", "Deny", (bad,), ()),), ())
+    second = LocalEndpoint("cali2", (parse_cidr("10.65.0.2"),), "", policies)
+    enforcer.apply(Changes(policies={bad: broken}, endpoints={EndpointId("ns", "b"): second}))
+    assert enforcer.refused
+    enforcer.audit()
+    assert repaired() == repairs
+
+
+def repaired():
+    return metrics.REPAIRS.labels("nftables")._value.get()

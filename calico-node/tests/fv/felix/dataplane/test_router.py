@@ -6,6 +6,7 @@ from contextlib import closing
 
 import pytest
 
+from calico_node.felix import metrics
 from calico_node.felix.dataplane.router import Router, RouteSettings
 from calico_node.felix.messages import EndpointId, EndpointPolicies, LocalEndpoint
 from libcalico.net.addresses import parse_cidr
@@ -149,3 +150,36 @@ def test_routes_of_others_are_left_alone(netns, router):
     apply(netns, router)
     netns.call(router.start)
     assert {"192.0.2.0/24", "198.51.100.0/24"} <= set(routes(netns, 4))
+
+
+def test_an_audit_puts_right_what_nothing_told_of(netns, router):
+    add_interface(netns)
+    apply(netns, router, blocks=BLOCKS)
+    follow(netns, router, lambda: router.is_ready(ENDPOINT))
+    netns.call(router.audit)
+    before, repairs = (routes(netns, 4), routes(netns, 6)), repaired("routes")
+    netns.run(["ip", "route", "delete", "10.65.0.1"])
+    netns.run(["ip", "-6", "route", "delete", "blackhole", "fd65::/122"])
+    router.monitor.read()  # as if the notifications had never come
+    netns.call(router.audit)
+    assert (routes(netns, 4), routes(netns, 6)) == before
+    assert repaired("routes") == repairs + 2
+
+
+def test_an_audit_puts_settings_of_interfaces_right(netns, router):
+    add_interface(netns)
+    apply(netns, router)
+    follow(netns, router, lambda: router.is_ready(ENDPOINT))
+    repairs = repaired("sysctls")
+    netns.call(router.audit_interfaces)
+    assert repaired("sysctls") == repairs
+    netns.run(["sysctl", "-w", "net.ipv4.conf.cali1.proxy_arp=0"])
+    netns.run(["sysctl", "-w", "net.ipv4.conf.cali1.forwarding=0"])
+    netns.call(router.audit_interfaces)
+    assert netns.run(["sysctl", "-n", "net.ipv4.conf.cali1.proxy_arp"]).stdout == "1\n"
+    assert netns.run(["sysctl", "-n", "net.ipv4.conf.cali1.forwarding"]).stdout == "1\n"
+    assert repaired("sysctls") == repairs + 2
+
+
+def repaired(what):
+    return metrics.REPAIRS.labels(what)._value.get()

@@ -1,0 +1,101 @@
+"""A change of configuration is applied live, whatever kind of parameter it is."""
+
+import re
+
+from libcalico.resources.felixconfig import HealthTimeoutOverride
+
+
+def test_rules(felix):
+    felix.start()
+    felix.connect("web")
+    felix.configure(nftables_mark_mask=0x0FF00000)
+    felix.wait(lambda: "0x00100000" in str(felix.table()), "rules use the new bits")
+    assert not re.search(r"0x0001\d{4}", str(felix.table()))
+    felix.configure(nftables_filter_deny_action="Reject")
+    felix.wait(lambda: "reject" in str(felix.table()), "what is denied is rejected")
+    assert felix.is_ready()
+
+
+def test_routes(felix):
+    felix.start()
+    web = felix.connect("web")
+    felix.configure(ipv4_normal_route_priority=77, device_route_protocol=123)
+    route = "ip route show 10.65.0.1"
+    felix.wait(lambda: "metric 77" in felix.host.sh(route), "another metric")
+    assert "proto 123" in felix.host.sh(route)
+    assert felix.host.sh(route).count("\n") == 1
+    assert felix.outcomes(felix.host, web) == felix.OPEN
+
+
+def test_the_health_endpoint(felix):
+    del felix.host.env["FELIX_HEALTHENABLED"]
+    felix.start(until_ready=False)
+    felix.configure(health_enabled=True, health_port=9199)
+    felix.wait(lambda: felix.get("/readiness", 9199)[0] == 204, "health is told there")
+    assert felix.get("/readiness")[0] == 0
+
+
+def test_the_log_file(felix):
+    felix.start()
+    felix.configure(log_file_path="/var/log/calico/other.log", log_severity_file="Warning")
+    felix.wait(lambda: felix.host.exists("/var/log/calico/other.log"), "there is a file")
+    felix.put_raw("GlobalNetworkPolicy", "odd", "{")
+    felix.wait_row("Objects", "GlobalNetworkPolicy(odd)")
+    text = felix.host.read_text("/var/log/calico/other.log")
+    assert "GlobalNetworkPolicy(odd)" in text
+    assert " INFO " not in text
+
+
+def test_the_place_of_status_files(felix):
+    felix.start()
+    felix.connect("web")
+    kept = felix.statuses()
+    felix.configure(endpoint_status_path_prefix="/var/run/elsewhere")
+    place = "/var/run/elsewhere/endpoint-status"
+    felix.wait(lambda: felix.host.exists(place), "there is another place")
+    felix.wait(
+        lambda: {p.name for p in felix.host.path(place).iterdir()} == kept, "files are there"
+    )
+    assert felix.statuses() == set()
+    felix.delete(felix.endpoint("web"))
+    felix.wait(lambda: not list(felix.host.path(place).iterdir()), "it is followed")
+
+
+def test_the_interval_of_audits(felix):
+    felix.configure(interface_refresh_interval="0s")
+    felix.start(FELIX_PROMETHEUSMETRICSENABLED="true")
+    felix.connect("web")
+    felix.host.sh("echo 0 >/proc/sys/net/ipv4/conf/caliweb/route_localnet")
+    felix.configure(interface_refresh_interval="1s")
+    felix.wait(
+        lambda: felix.host.sh("cat /proc/sys/net/ipv4/conf/caliweb/route_localnet") == "1\n",
+        "the setting is back",
+    )
+    assert 'felix_int_dataplane_repairs_total{what="sysctls"} 1.0' in felix.get("/metrics", 9091)[1]
+
+
+def test_metrics_of_the_process(felix):
+    felix.start(FELIX_PROMETHEUSMETRICSENABLED="true")
+    assert "process_resident_memory_bytes" in felix.get("/metrics", 9091)[1]
+    felix.configure(prometheus_process_metrics_enabled=False)
+    felix.wait(
+        lambda: "process_resident_memory_bytes" not in felix.get("/metrics", 9091)[1],
+        "not any more",
+    )
+
+
+def test_the_watchdog(felix):
+    """A turn that never comes counts as hanging sooner or later, as the configuration says."""
+    felix.start()
+    felix.configure(
+        health_timeout_overrides=[
+            HealthTimeoutOverride(name="InternalDataplaneMainLoop", timeout="1ms")
+        ]
+    )
+    felix.wait(lambda: felix.get("/liveness")[0] == 503, "a second between two turns is too long")
+    felix.configure(
+        health_timeout_overrides=[
+            HealthTimeoutOverride(name="InternalDataplaneMainLoop", timeout="0s")
+        ]
+    )
+    felix.wait(lambda: felix.get("/liveness")[0] == 204, "it may take as long as it likes")
