@@ -35,18 +35,20 @@ any case), by the file `/etc/calico/felix.cfg`, by the FelixConfiguration `node.
 to a host.
 
 Of a wrong value Felix warns, and the next weaker source decides; of a *fatal* one Felix refuses to start.
-Every parameter of Calico's data model is accepted and stored; the last column tells which have an effect here,
-and why others have none. Changes of the datastore are applied live; file and environment are read at the start.
+Every parameter of Calico's data model is accepted and stored; the last column tells which have an effect
+here, and why others have none. Changes of the datastore are applied live; file and environment are read at
+the start.
 
-`LogSeverityScreen`, `LogSeverityFile` (for `LogFilePath`) and `LogSeveritySys` (for `/dev/log`) are levels, or
-`none`. `calico-node run` keeps what Felix says on its standard error in `/var/log/calico/felix/current`, and starts
-Felix with `LogFilePath` and `LogSeveritySys` set to `none`, unless its environment says otherwise.
+`LogSeverityScreen`, `LogSeverityFile` (for `LogFilePath`) and `LogSeveritySys` (for `/dev/log`) are levels,
+or `none`. `calico-node run` keeps what Felix says on its standard error in `/var/log/calico/felix/current`,
+and starts Felix with `LogFilePath` and `LogSeveritySys` set to `none` unless its environment says otherwise.
 
-`HealthTimeoutOverrides` takes the names that Felix's health page shows; `InternalDataplaneMainLoop` means `Dataplane`.
+`HealthTimeoutOverrides` takes the names that Felix's health page shows; `InternalDataplaneMainLoop` means
+`Dataplane`.
 
-Felix hears of what others change in the kernel and puts it right at once. The refresh intervals are for what the
-kernel tells nobody: commits that were not told of, routes, settings of interfaces. `0` turns one off. Each repair is
-counted in `felix_int_dataplane_repairs_total`.
+Felix hears of what others change in the kernel and puts it right at once. The refresh intervals are for what
+the kernel tells nobody: commits that were not told of, routes, settings of interfaces. `0` turns one off.
+Each repair is counted in `felix_int_dataplane_repairs_total`.
 
 {table(head, rows)}
 """
