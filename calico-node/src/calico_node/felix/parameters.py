@@ -71,8 +71,6 @@ NOT_APPLICABLE: Final[Mapping[str, str]] = MappingProxyType(_not_applicable())
 NOT_YET: Final[frozenset[str]] = frozenset(
     {
         "ExternalNodesCIDRList",
-        "FailsafeInboundHostPorts",
-        "FailsafeOutboundHostPorts",
         "FlowLogsCollectorDebugTrace",
         "FlowLogsFlushInterval",
         "FlowLogsGoldmaneServer",
