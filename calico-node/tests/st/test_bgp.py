@@ -3,12 +3,17 @@
 Source: python-era-calico reference, section 9.1 (``bgp/``); the reflectors are calico-nodes.
 """
 
+import os
+
 import pytest
 
 from calico_test import processes
 
 DEADLINE_S = 30.0
 AS_NUMBER = 64512
+full = pytest.mark.skipif(
+    os.environ.get("CALICO_TEST_FULL") != "1", reason="takes long: with make st-full"
+)
 
 
 @pytest.fixture
@@ -51,6 +56,7 @@ def address_of(node):
     return node.host.addresses[0]
 
 
+@full
 def test_an_as_number_of_the_cluster_and_of_a_node(pair, connect, all_reach_each_other):
     one, two = pair
     configure(one, asNumber="4294.566")
@@ -110,6 +116,7 @@ def test_one_reflector(pair, reflectors, connect, all_reach_each_other, none_rea
         assert len(peers_of(node)) == 1
 
 
+@full
 def test_clusters_of_reflectors(
     pair, reflectors, connect, all_reach_each_other, none_reach_each_other
 ):
