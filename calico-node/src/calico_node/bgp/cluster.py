@@ -15,6 +15,7 @@ from typing import Any
 from calico_node.bgp.model import NORMAL_PRIORITY, Address, DebugLevel, Version
 from libcalico.errors import ValidationError
 from libcalico.resources.bgp import BGPConfiguration, BGPConfigurationSpec, BGPPeer
+from libcalico.resources.bgpfilter import BGPFilter
 from libcalico.resources.ippools import IPPool
 from libcalico.resources.nodes import Node
 from libcalico.resources.numorstring import canonical_as_number
@@ -30,7 +31,7 @@ class Cluster:
     """The resources that BGP on this node depends on.
 
     Attributes:
-        nodes, peers, configurations, pools: resource name → resource.
+        nodes, peers, filters, configurations, pools: resource name → resource.
         affinities: block CIDR → state of this host's affinity; "" if it carries none.
         passwords: (secret name, key) → password, as far as this host holds them.
         router_id_setting: ``CALICO_ROUTER_ID``: an address, ``hash``, or "" for the node's address.
@@ -40,6 +41,7 @@ class Cluster:
     node_name: str
     nodes: Mapping[str, Node] = field(default_factory=dict)
     peers: Mapping[str, BGPPeer] = field(default_factory=dict)
+    filters: Mapping[str, BGPFilter] = field(default_factory=dict)
     configurations: Mapping[str, BGPConfiguration] = field(default_factory=dict)
     pools: Mapping[str, IPPool] = field(default_factory=dict)
     affinities: Mapping[str, str] = field(default_factory=dict)

@@ -10,9 +10,12 @@ from enum import Enum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Literal
 
+from libcalico.resources.bgpfilter import FilterRule
+
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 Version = Literal[4, 6]
+Direction = Literal["import", "export"]
 
 #: What a route's priority (lower wins) and its BGP local preference (higher wins) add up to. It is on the
 #: wire between all nodes of a mesh, also those that run Go Calico.
@@ -37,6 +40,14 @@ class KernelRule(Enum):
     FELIX_ALL = "felix"
 
 
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One direction and family of a BGPFilter: a function of that name, one statement for each rule."""
+
+    name: str
+    rules: tuple[FilterRule, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """One BGP session.
@@ -48,6 +59,7 @@ class Session:
         multihop: greatest number of hops to the peer, 0 for any number, None for the protocol's default.
         reflector_cluster_id: set if the peer is our route reflector client.
         restart_time_s, keepalive_time_s: None means BIRD's default.
+        import_filters, export_filters: run in this order, before what Calico decides by itself.
     """
 
     name: str
@@ -65,6 +77,8 @@ class Session:
     restart_time_s: int | None = None
     keepalive_time_s: int | None = None
     password: str = ""
+    import_filters: tuple[Filter, ...] = ()
+    export_filters: tuple[Filter, ...] = ()
 
     @property
     def version(self) -> Version:
@@ -129,6 +143,16 @@ class Family:
     pools: tuple[PoolRule, ...] = ()
     communities: tuple[CommunityRule, ...] = ()
     sessions: tuple[Session, ...] = ()
+
+    @property
+    def filters(self) -> tuple[Filter, ...]:
+        """The filters of all sessions, each once, by name."""
+        found = {
+            one.name: one
+            for session in self.sessions
+            for one in (*session.import_filters, *session.export_filters)
+        }
+        return tuple(found[name] for name in sorted(found))
 
 
 class DebugLevel(Enum):

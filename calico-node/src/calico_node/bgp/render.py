@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from calico_node.bgp.filters import statement
 from calico_node.bgp.model import PRIORITY_SUM, BirdConfig
 
 _TEMPLATES = Environment(
@@ -17,6 +18,7 @@ _TEMPLATES = Environment(
     keep_trailing_newline=True,
     autoescape=False,
 )
+_TEMPLATES.filters["statement"] = statement
 
 
 def render(config: BirdConfig) -> str:

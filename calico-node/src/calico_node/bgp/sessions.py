@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from calico_node.bgp import cluster as facts
+from calico_node.bgp import filters
 from calico_node.bgp.cluster import DEFAULT_PORT, Cluster, address_of, cluster_id_of
 from calico_node.bgp.model import Address, NextHop, Problem, Session, Version
 from libcalico import selector
@@ -221,10 +222,6 @@ def parse_peer_ip(text: str) -> tuple[Address, int]:
 
 def _explicit_session(cluster: Cluster, own: Address, intent: _Intent) -> Session:
     spec, target = intent.peer.spec, intent.target
-    if spec.filters:
-        raise ValidationError(
-            "spec.filters: BGP filters are not available, so the session stays down"
-        )
     local_as = facts.as_number(spec.local_as_number, "spec.localASNumber") or facts.own_as(cluster)
     remote_as = _remote_as(cluster, intent)
     return Session(
@@ -243,6 +240,8 @@ def _explicit_session(cluster: Cluster, own: Address, intent: _Intent) -> Sessio
         restart_time_s=_seconds(spec.max_restart_time, "spec.maxRestartTime"),
         keepalive_time_s=_seconds(spec.keepalive_time, "spec.keepaliveTime"),
         password=_password(cluster, spec.password),
+        import_filters=filters.of_session(spec.filters, cluster.filters, "import", own.version),
+        export_filters=filters.of_session(spec.filters, cluster.filters, "export", own.version),
     )
 
 

@@ -17,19 +17,20 @@ from libcalico.datastore.keys import AffinityKey
 from libcalico.errors import ValidationError
 from libcalico.resources import codec
 from libcalico.resources.bgp import BGPConfiguration, BGPPeer
+from libcalico.resources.bgpfilter import BGPFilter
 from libcalico.resources.ippools import IPPool
 from libcalico.resources.model import Resource, ResourceId
 from libcalico.resources.nodes import Node
 from libcalico.resources.validate import validate
 
 R = TypeVar("R", bound=Resource)
-_KINDS: tuple[type[Resource], ...] = (Node, BGPPeer, BGPConfiguration, IPPool)
+_KINDS: tuple[type[Resource], ...] = (Node, BGPPeer, BGPFilter, BGPConfiguration, IPPool)
 #: Kinds that people write; their rules are checked before they replace what is in force.
-_CHECKED = (BGPPeer, BGPConfiguration)
+_CHECKED = (BGPPeer, BGPFilter, BGPConfiguration)
 
 
 def prefixes(node_name: str) -> tuple[str, ...]:
-    """Return what must be watched: four kinds, and the affinities of this host only."""
+    """Return what must be watched: five kinds, and the affinities of this host only."""
     kinds = (keys.resource_prefix(kind.INFO.kind) for kind in _KINDS)
     return (*kinds, keys.affinity_prefix(node_name))
 
@@ -72,6 +73,7 @@ class State:
             node_name=self._node_name,
             nodes=self._of(Node),
             peers=self._of(BGPPeer),
+            filters=self._of(BGPFilter),
             configurations=self._of(BGPConfiguration),
             pools=self._of(IPPool),
             affinities=dict(self._affinities),

@@ -11,6 +11,7 @@ from calico_node.bgp.model import (
     BirdConfig,
     Block,
     Family,
+    Filter,
     KernelRule,
     PoolRule,
     Session,
@@ -18,6 +19,14 @@ from calico_node.bgp.model import (
 from calico_node.bgp.render import render
 from calico_test import processes
 from calico_test.netns import NetNs
+from libcalico.resources.bgpfilter import (
+    AddCommunity,
+    CommunityMatch,
+    FilterOperation,
+    FilterRule,
+    PrependASPath,
+    SetPriority,
+)
 
 POOLS = (
     PoolRule(ip_network("192.168.0.0/17"), exported=True, kernel=KernelRule.ACCEPT),
@@ -26,7 +35,7 @@ POOLS = (
 )
 
 
-def configuration(own, peer, *blocks, remote_as=64512, local_as=64512):
+def configuration(own, peer, *blocks, remote_as=64512, local_as=64512, **options):
     session = Session(
         name="Mesh_peer",
         neighbor=ip_address(peer),
@@ -36,6 +45,7 @@ def configuration(own, peer, *blocks, remote_as=64512, local_as=64512):
         source=ip_address(own),
         passive=peer > own,
         multihop=0,
+        **options,
     )
     family = Family(
         version=4,
@@ -137,3 +147,50 @@ def test_a_moving_workload_is_told_by_itself_with_its_priority(router):
     router.wait_for(1, "192.168.1.0/26 via")
     router.wait_for(1, "192.168.1.5 via 10.2.0.254 dev eth0 proto bird metric 512")
     assert "192.168.1.6" not in router.routes(1)
+
+
+def in_block(action, cidr, *operations, **conditions):
+    return FilterRule(
+        action=action, cidr=cidr, match_operator="In", operations=list(operations), **conditions
+    )
+
+
+def test_filters_decide_what_is_given_and_taken(router):
+    marked = FilterOperation(add_community=AddCommunity(value="65001:7"))
+    longer = FilterOperation(prepend_as_path=PrependASPath(prefix=[65101, 65102]))
+    given = Filter(
+        "bgp_given_exportFilterV4",
+        (
+            in_block("Reject", "192.168.1.0/24", peer_type="eBGP"),
+            in_block("Reject", "192.168.2.0/24", peer_type="iBGP"),
+            in_block("Accept", "192.168.3.0/24", marked, longer),
+            in_block("Accept", "192.168.4.0/24", marked),
+        ),
+    )
+    moved = FilterOperation(set_priority=SetPriority(value=512))
+    seven = CommunityMatch(values=["65001:7"])
+    taken = Filter(
+        "bgp_taken_importFilterV4",
+        (
+            FilterRule(
+                action="Accept",
+                communities=seven,
+                as_path_prefix=[65001, 65101],
+                operations=[moved],
+            ),
+            FilterRule(action="Reject", communities=seven),
+        ),
+    )
+    blocks = [f"192.168.{number}.0/26" for number in (1, 2, 3, 4, 5)]
+    ebgp = {"remote_as": 65002, "local_as": 65001}
+    router.start(
+        configuration("10.1.0.1", "10.2.0.1", *blocks, export_filters=(given,), **ebgp),
+        configuration(
+            "10.2.0.1", "10.1.0.1", remote_as=65001, local_as=65002, import_filters=(taken,)
+        ),
+    )
+    router.wait_for(1, "192.168.3.0/26 via 10.2.0.254 dev eth0 proto bird metric 512")
+    router.wait_for(1, "192.168.2.0/26 via 10.2.0.254 dev eth0 proto bird metric 1024")
+    router.wait_for(1, "192.168.5.0/26 via 10.2.0.254 dev eth0 proto bird metric 1024")
+    assert "192.168.1.0" not in router.routes(1)
+    assert "192.168.4.0" not in router.routes(1)

@@ -200,7 +200,7 @@ def test_no_node_peers_with_itself():
         ({"peer_ip": "tor"}, "spec.peerIP"),
         ({"keepalive_time": "0s"}, "spec.keepaliveTime"),
         ({"max_restart_time": "soon"}, "duration"),
-        ({"filters": ["f"]}, "spec.filters"),
+        ({"filters": ["f"]}, "spec.filters: BGPFilter(f) does not exist"),
         ({"peer_ip": "", "peer_selector": "a =="}, "BGPPeer(peer)"),
         ({"node_selector": "a =="}, "BGPPeer(peer)"),
         ({"peer_ip": "", "local_workload_selector": "all()"}, "spec.localWorkloadSelector"),

@@ -50,6 +50,15 @@ def test_a_bad_version_does_not_replace_the_last_good_one(value):
     assert state.problems == ()
 
 
+def test_a_filter_that_breaks_a_rule_does_not_replace_the_last_good_one():
+    one = builders.a_bgp_filter()
+    state = told(one)
+    broken = b'{"metadata":{"name":"filter"},"spec":{"exportV4":[{"action":"Accept","cidr":"x"}]}}'
+    state.on_update(keys.path_of(id_of(one)), broken)
+    assert state.cluster({}).filters == {"filter": one}
+    assert "BGPFilter(filter): spec.exportV4[0]" in str(state.problems[0])
+
+
 @pytest.mark.parametrize(
     ("value", "state_of_affinity"),
     [(b'{"state":"confirmed","deleted":false}', "confirmed"), (b"{}", ""), (b"", "")],
@@ -67,7 +76,8 @@ def test_any_key_and_value_is_taken(path, value):
 
 
 @given(
-    value=st.binary(), kind=st.sampled_from(["nodes", "bgppeers", "bgpconfigurations", "ippools"])
+    value=st.binary(),
+    kind=st.sampled_from(["nodes", "bgppeers", "bgpfilters", "bgpconfigurations", "ippools"]),
 )
 def test_any_value_of_a_known_key_is_taken(value, kind):
     state = State("a")

@@ -11,6 +11,15 @@ from libcalico.resources.bgp import (
     PrefixAdvertisement,
     SecretKeySelector,
 )
+from libcalico.resources.bgpfilter import (
+    AddCommunity,
+    CommunityMatch,
+    FilterOperation,
+    FilterRule,
+    PrefixLengths,
+    PrependASPath,
+    SetPriority,
+)
 from libcalico.resources.nodes import Node, NodeBGPSpec
 from libcalico.testing import builders
 
@@ -102,6 +111,47 @@ def _every_peer_option() -> Cluster:
     )
 
 
+def _filters() -> Cluster:
+    own_as = PrependASPath(prefix=[64512, 64513])
+    exports = [
+        FilterRule(action="Reject", cidr="10.65.1.0/26", match_operator="Equal", peer_type="eBGP"),
+        FilterRule(
+            action="Accept",
+            cidr="10.65.0.0/16",
+            match_operator="In",
+            prefix_length=PrefixLengths(min=8, max=28),
+            source="RemotePeers",
+            operations=[
+                FilterOperation(add_community=AddCommunity(value="65000:1")),
+                FilterOperation(add_community=AddCommunity(value="65000:1:2")),
+                FilterOperation(prepend_as_path=own_as),
+                FilterOperation(set_priority=SetPriority(value=512)),
+            ],
+        ),
+        FilterRule(action="Reject", interface="wg*", peer_type="iBGP"),
+    ]
+    imports = [
+        FilterRule(
+            action="Accept",
+            communities=CommunityMatch(values=["65000:7"]),
+            as_path_prefix=[64513],
+            priority=100,
+        ),
+        FilterRule(action="Accept", communities=CommunityMatch(values=["65000:7:9"])),
+        FilterRule(action="Reject"),
+    ]
+    outward = builders.a_bgp_filter(name="outward", export_v4=exports, import_v6=imports)
+    inward = builders.a_bgp_filter(name=f"{'long-' * 10}name", export_v4=[], import_v4=imports)
+    names = [outward.name, inward.name]
+    by_v4 = builders.a_bgp_peer(name="tor-4", peer_ip="172.16.0.254", filters=names)
+    by_v6 = builders.a_bgp_peer(name="tor-6", peer_ip="fd16::fe", filters=names)
+    return cluster(
+        peers=peers(by_v4, by_v6),
+        filters=peers(outward, inward),
+        configurations=_without_mesh(),
+    )
+
+
 #: Name → cluster; the golden file of each is ``<name>.conf``.
 GOLDEN: dict[str, Cluster] = {
     "mesh-dual-stack": cluster(),
@@ -133,4 +183,5 @@ GOLDEN: dict[str, Cluster] = {
     ),
     "communities": _communities(),
     "every-peer-option": _every_peer_option(),
+    "filters": _filters(),
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from hypothesis import strategies as st
 
 from calico_node.bgp.cluster import Cluster
@@ -12,10 +14,11 @@ from libcalico.resources.bgp import (
     PrefixAdvertisement,
     SecretKeySelector,
 )
+from libcalico.resources.bgpfilter import BGPFilter
 from libcalico.resources.ippools import IPPool
 from libcalico.resources.nodes import Node, NodeBGPSpec
 from libcalico.testing import builders
-from libcalico.testing.strategies import addresses, cidrs
+from libcalico.testing.strategies import addresses, cidrs, filter_rules
 
 _NAMES = ("a", "b", "c", "d")
 _NODE_SETS = (_NAMES, ("a", "b"), ("a",), ("b",), ())
@@ -36,6 +39,12 @@ def _nodes(draw: st.DrawFn, name: str) -> Node:
     )
     labels = draw(st.sampled_from([{}, {"rack": "1"}, {"rr": "", "rack": "2"}]))
     return builders.a_node(name=name, bgp=bgp, labels=labels)
+
+
+_VERSIONS: tuple[Literal[4, 6], ...] = (4, 6)
+#: The last one never exists.
+_FILTER_NAMES = ("f", f"{'a.b-' * 12}c", "missing")
+_FILTER_SETS: tuple[tuple[str, ...], ...] = ((), _FILTER_NAMES[:1], _FILTER_NAMES[1:2])
 
 
 @st.composite
@@ -62,7 +71,18 @@ def _peers(draw: st.DrawFn, name: str) -> BGPPeer:
         ttl_security=draw(st.sampled_from([None, 0, 1, 2, 255])),
         reachable_by=draw(st.sampled_from(["", "172.16.0.254", "fd16::fe"])),
         password=draw(st.sampled_from([None, BGPPassword(secret_key_ref=secret)])),
+        filters=draw(st.lists(st.sampled_from(_FILTER_NAMES), max_size=2, unique=True)),
     )
+
+
+@st.composite
+def _filters(draw: st.DrawFn, name: str) -> BGPFilter:
+    rules = {
+        f"{direction}_v{version}": draw(st.lists(filter_rules(version), max_size=1))
+        for direction in ("import", "export")
+        for version in _VERSIONS
+    }
+    return builders.a_bgp_filter(name=name, **rules)
 
 
 @st.composite
@@ -102,6 +122,7 @@ def clusters(draw: st.DrawFn) -> Cluster:
         peers={
             name: draw(_peers(name)) for name in draw(st.sets(st.sampled_from(["p", "q", "r"])))
         },
+        filters={name: draw(_filters(name)) for name in draw(st.sampled_from(_FILTER_SETS))},
         pools={name: draw(_pools(name)) for name in draw(st.sets(st.sampled_from(["x", "y"])))},
         configurations={configuration.name: configuration},
         affinities={cidr: draw(_STATE) for cidr in affine},
