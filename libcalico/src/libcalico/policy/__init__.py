@@ -8,7 +8,14 @@ Source of the semantics: calico-control-plane reference, section 4.
 """
 
 from libcalico.policy.evaluate import evaluate, evaluate_endpoint
-from libcalico.policy.hosts import Failsafe, Failsafes, Passage, evaluate_passage, governing
+from libcalico.policy.hosts import (
+    Failsafe,
+    Failsafes,
+    Passage,
+    evaluate_passage,
+    governing,
+    is_untracked,
+)
 from libcalico.policy.model import (
     Endpoint,
     Flavour,
@@ -36,4 +43,5 @@ __all__ = [
     "evaluate_endpoint",
     "evaluate_passage",
     "governing",
+    "is_untracked",
 ]

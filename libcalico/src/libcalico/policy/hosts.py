@@ -98,6 +98,15 @@ def evaluate_passage(world: World, passage: Passage, failsafes: Failsafes) -> Ve
     return Verdict(allowed is not False, tuple(steps))
 
 
+def is_untracked(world: World, passage: Passage, failsafes: Failsafes) -> bool:
+    """Return whether untracked policy allows the packet: then no NAT is done to it."""
+    direction: Direction = "egress" if passage.kind == "out" else "ingress"
+    host = passage.leaving if passage.kind == "out" else passage.arriving
+    if host is None:
+        return False
+    return _untracked(world, host, direction, passage.packet, failsafes, []) is True
+
+
 def _before_nat(
     world: World, host: HostEndpoint, packet: Packet, failsafes: Failsafes, steps: list[Step]
 ) -> bool | None:

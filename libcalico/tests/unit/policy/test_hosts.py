@@ -13,6 +13,7 @@ from libcalico.policy import (
     World,
     evaluate_passage,
     governing,
+    is_untracked,
 )
 from libcalico.testing import builders as a
 
@@ -117,6 +118,21 @@ def test_untracked_policy_comes_first_and_ends_where_it_allows(kind):
     first, early = policy(do_not_track=True), policy(name="early", pre_dnat=True)
     assert not decide(first, kind=kind)
     assert decide(policy("Allow", do_not_track=True), early, kind=kind)
+
+
+def test_no_nat_is_done_to_what_untracked_policy_allows():
+    host = a.a_host_endpoint()
+    raw = policy("Allow", do_not_track=True)
+    world = World.of([a.a_tier(name="default"), host, raw])
+    (endpoint,) = world.hosts
+    for kind, port, side, expected in (
+        ("in", 80, "arriving", True),
+        ("through", 81, "arriving", False),
+        ("through", 80, "leaving", False),
+        ("out", 80, "leaving", False),
+    ):
+        passage = Passage(kind=kind, packet=packet(port), **{side: endpoint})
+        assert is_untracked(world, passage, FAILSAFES) == expected
 
 
 def test_untracked_policy_is_asked_in_each_direction_and_leaves_failsafe_ports_alone():

@@ -91,6 +91,21 @@ class Port:
         return is_answered
 
 
+def nat():
+    """The table that does the destination NAT of these worlds."""
+    hooks = {"prerouting": worlds.PUBLISHED, "output": worlds.REDIRECTED}
+    lines = ["table inet nat {"]
+    for hook, rules in hooks.items():
+        lines += [f"chain {hook} {{", f"type nat hook {hook} priority -100"]
+        for (asked, port), (real, real_port) in rules.items():
+            family, to = ("ip6", f"[{real}]") if ":" in real else ("ip", real)
+            lines.append(
+                f"{family} daddr {asked} tcp dport {port} dnat {family} to {to}:{real_port}"
+            )
+        lines.append("}")
+    return "\n".join([*lines, "}", ""])
+
+
 class HostItself:
     """What the host sends and receives itself, as programs of its own would see it."""
 
@@ -140,6 +155,7 @@ class Wires:
             for number, (name, addresses) in enumerate(ends.items(), start=1)
         }
         self._host.run(["ip", "-batch", "-"], stdin="\n".join(self._ways()))
+        self._host.run(["nft", "-f", "-"], stdin=nat())
         self._itself = HostItself(stack, self._host)
         self.felix = self._host.call(
             lambda: Host(RULES, RouteSettings(), FirewallSettings(), status)
@@ -182,9 +198,9 @@ class Wires:
         for name, port in (*self._ports.items(), (HOST, self._itself)):
             for number in port.catch() & arrived.keys():
                 arrived[number].add(name)
-        for probe in probes:
-            if probe.packet.destination.address in worlds.UPLINK:
-                arrived[probe.number] &= {HOST}  # its answers hold what was sent
+        for where in arrived.values():
+            if HOST in where:
+                where &= {HOST}  # its answers hold what was sent
         return arrived
 
     def explain(self, packet):

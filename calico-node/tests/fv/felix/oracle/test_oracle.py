@@ -12,7 +12,13 @@ from collections import Counter
 from calico_node.felix.calc.graph import Calculation
 from calico_node.felix.dataplane.testing import frames, worlds
 from calico_node.felix.dataplane.testing.shrink import smallest
-from calico_node.felix.dataplane.testing.verdicts import ADDRESSES, decide, local_endpoint, passage
+from calico_node.felix.dataplane.testing.verdicts import (
+    ADDRESSES,
+    behind_nat,
+    decide,
+    passage,
+    way_out,
+)
 from libcalico.datastore import keys
 from libcalico.policy import World
 from libcalico.resources import codec
@@ -58,8 +64,15 @@ def destinations(world, packet, verdict):
         return set()
     if packet.destination in ADDRESSES:
         return {HOST}
-    is_local = local_endpoint(world, packet.destination) is not None
-    return {worlds.place(packet.destination) if is_local else worlds.OUTSIDE}
+    return {way_out(world, packet.destination)}
+
+
+def judge(world, packet):
+    """The evaluator's verdict, how the packet goes, and where it is to arrive."""
+    translated = behind_nat(world, packet)
+    verdict = decide(world, packet, translated)
+    wanted = destinations(world, translated, verdict)
+    return verdict, passage(world, packet, translated).kind, wanted
 
 
 def test_the_kernel_and_the_evaluator_agree_about_every_packet(wires):
@@ -75,9 +88,9 @@ def test_the_kernel_and_the_evaluator_agree_about_every_packet(wires):
         probes = [frames.Probe(packet, next(numbers)) for packet in packets]
         arrived = wires.deliver(probes)
         for probe in probes:
-            verdict = decide(world, probe.packet)
-            seen[passage(world, probe.packet).kind, verdict.allowed] += 1
-            if arrived[probe.number] != destinations(world, probe.packet, verdict):
+            verdict, kind, wanted = judge(world, probe.packet)
+            seen[kind, verdict.allowed] += 1
+            if arrived[probe.number] != wanted:
                 found = difference(maker.resources, probe.packet, wires, follower, numbers)
                 raise AssertionError(f"world {number} of seed {SEED}\n{found}")
     for kind, is_allowed in itertools.product(("in", "out", "through"), (True, False)):
@@ -91,15 +104,15 @@ def difference(resources, packet, wires, follower, numbers):
     def outcome(among):
         wires.program(follower.follow(among))
         probe = frames.Probe(packet, next(numbers))
-        world = World.of(among.values())
-        return world, decide(world, packet), wires.deliver([probe])[probe.number]
+        verdict, _, wanted = judge(World.of(among.values()), packet)
+        return verdict, wanted, wires.deliver([probe])[probe.number]
 
     def fails(among):
-        world, verdict, arrived = outcome(among)
-        return arrived != destinations(world, packet, verdict)
+        _, wanted, arrived = outcome(among)
+        return arrived != wanted
 
     left = smallest(resources, fails) if fails(resources) else resources
-    _, verdict, arrived = outcome(left)
+    verdict, _, arrived = outcome(left)
     rules = wires.explain(packet)
     lines = [
         f"packet: {packet}",

@@ -20,6 +20,7 @@ from libcalico.policy import (
     evaluate_endpoint,
     evaluate_passage,
     governing,
+    is_untracked,
 )
 from libcalico.policy.hosts import Failsafe
 from libcalico.policy.model import Direction
@@ -52,24 +53,38 @@ HOOKS: Final = {
 }
 
 
-def decide(world: World, packet: Packet) -> Verdict:
-    """Return the evaluator's verdict of this host, which decides about its own workloads and itself only."""
-    by_workloads = _decide_about_workloads(world, packet)
+def decide(world: World, packet: Packet, translated: Packet | None = None) -> Verdict:
+    """Return the evaluator's verdict of this host, which decides about its own workloads and itself only.
+
+    Args:
+        translated: the packet behind destination NAT; None: none is done.
+    """
+    by_workloads = _decide_about_workloads(world, translated or packet)
     if not by_workloads.allowed:
         return by_workloads
-    by_host = evaluate_passage(world, passage(world, packet), worlds.FAILSAFES)
+    way = passage(world, packet, translated)
+    by_host = evaluate_passage(world, way, worlds.FAILSAFES)
     return Verdict(by_host.allowed, by_workloads.steps + by_host.steps)
 
 
-def passage(world: World, packet: Packet) -> Passage:
+def behind_nat(world: World, packet: Packet) -> Packet:
+    """Return a packet as the NAT of these worlds leaves it; without tracking there is none."""
+    if is_untracked(world, passage(world, packet), worlds.FAILSAFES):
+        return packet
+    return worlds.translated(packet) or packet
+
+
+def passage(world: World, packet: Packet, translated: Packet | None = None) -> Passage:
     """Return how a packet goes through this host, and what governs its interfaces."""
     kind: Literal["in", "out", "through"] = "through"
-    if packet.source in ADDRESSES or packet.destination in ADDRESSES:
-        kind = "in" if packet.destination in ADDRESSES else "out"
-    arrives, leaves = worlds.place(packet.source), way_out(world, packet.destination)
+    destination = (translated or packet).destination
+    if packet.source in ADDRESSES or destination in ADDRESSES:
+        kind = "in" if destination in ADDRESSES else "out"
+    arrives, leaves = worlds.place(packet.source), way_out(world, destination)
     return Passage(
         kind=kind,
         packet=packet,
+        translated=translated,
         arriving=None if kind == "out" else governing(world, worlds.HOST, arrives, _at(arrives)),
         leaving=None if kind == "in" else governing(world, worlds.HOST, leaves, _at(leaves)),
         from_workload=arrives != worlds.OUTSIDE,

@@ -7,6 +7,7 @@ clients of the store would have them, and small, so that packets decide about al
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from random import Random
 from typing import Any, Final, Literal, TypeVar
@@ -28,6 +29,7 @@ from libcalico.resources.policy import (
 from libcalico.resources.validate import problems_with
 from libcalico.testing import builders as a
 
+_TCP: Final = 6
 T = TypeVar("T")
 P = TypeVar("P", NetworkPolicy, GlobalNetworkPolicy)
 
@@ -41,6 +43,16 @@ LOCAL: Final = {
 OUTSIDE: Final = "uplink"
 #: Addresses of the host at its outer interface.
 UPLINK: Final = ("192.0.2.1", "fd00:2::1")
+#: Destination NAT that the host does to TCP, of what arrives and of what it sends itself: address and
+#: port → those behind NAT.
+PUBLISHED: Final = {
+    (UPLINK[0], 8080): ("10.65.0.2", 80),
+    (UPLINK[1], 8080): ("fd65::2", 80),
+}
+REDIRECTED: Final = {
+    ("198.51.100.5", 443): ("172.16.0.1", 81),
+    ("2001:db8::5", 443): ("fd99::1", 81),
+}
 #: Open whatever policy says; some to a part of the strangers only.
 FAILSAFES: Final = Failsafes(
     inbound=(
@@ -428,6 +440,16 @@ def _is_answer(source: Cidr, destination: Cidr, protocol: int) -> bool:
     """
     is_up = source.value < destination.value
     return is_up == bool((source.value + destination.value + protocol) % 2)
+
+
+def translated(packet: Packet) -> Packet | None:
+    """Return a packet as it is behind destination NAT, None if there is none for it."""
+    is_sent = packet.source.address in UPLINK
+    asked = packet.destination.address, packet.destination_port or 0
+    found = (REDIRECTED if is_sent else PUBLISHED).get(asked) if packet.protocol == _TCP else None
+    if found is None:
+        return None
+    return replace(packet, destination=parse_address(found[0]), destination_port=found[1])
 
 
 def place(address: Cidr) -> str:
