@@ -48,6 +48,8 @@ UPLINK: Final = ("192.0.2.1", "fd00:2::1")
 PUBLISHED: Final = {
     (UPLINK[0], 8080): ("10.65.0.2", 80),
     (UPLINK[1], 8080): ("fd65::2", 80),
+    (UPLINK[0], 443): ("198.51.100.5", 80),
+    (UPLINK[1], 443): ("2001:db8::5", 80),
 }
 REDIRECTED: Final = {
     ("198.51.100.5", 443): ("172.16.0.1", 81),
@@ -203,7 +205,21 @@ class WorldMaker:
         local = [parse_cidr(net) for nets in LOCAL.values() for net in nets]
         there = self._pick([n for n in local + _OTHERS * 3 if n.version == here.version])
         ends = (here, there) if self._maybe(0.4) else (there, here)
-        return self._packet(*ends)
+        return self._translatable(here) if self._maybe(0.3) else self._packet(*ends)
+
+    def _translatable(self, here: Cidr) -> Packet:
+        """Return a packet to, or from, the host itself, to which destination NAT is done."""
+        strangers = [n for n in map(parse_address, STRANGERS) if n.version == here.version]
+        asked = self._pick(
+            [to for to in (*PUBLISHED, *REDIRECTED) if parse_address(to[0]).version == here.version]
+        )
+        return Packet(
+            source=here if asked in REDIRECTED else self._pick(strangers),
+            destination=parse_address(asked[0]),
+            protocol=_TCP,
+            source_port=self._random.randrange(10000, 60000),
+            destination_port=asked[1],
+        )
 
     def _packet(self, source: Cidr, destination: Cidr) -> Packet:
         icmp = {4: 1, 6: 58}[source.version]
