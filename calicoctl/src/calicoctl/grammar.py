@@ -202,3 +202,33 @@ def takes_input(callback: Callback) -> Callback:
     for option in reversed(_INPUT):
         decorated = option(decorated)
     return decorated
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a batch is written: in one transaction, or not at all but only told."""
+
+    dry_run: bool = False
+    atomic: bool = False
+
+
+#: One after the other.
+WRITTEN = Manner()
+_DRY_RUN = click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Write nothing; show what would be created, changed (by field) or stay as it is.",
+)
+_ATOMIC = click.option(
+    "--atomic", is_flag=True, help="Write all resources in one transaction, or none of them."
+)
+
+
+def takes_manner(callback: Callback) -> Callback:
+    """Give a command the options of :class:`Manner`, as its argument ``manner``."""
+
+    @wraps(callback)
+    def with_manner(*args: Any, dry_run: bool, atomic: bool, **others: Any) -> Any:
+        return callback(*args, manner=Manner(dry_run, atomic), **others)
+
+    return cast(Callback, _DRY_RUN(_ATOMIC(with_manner)))

@@ -8,6 +8,7 @@
         * AlreadyExistsError
         * ConflictError: compare-and-swap lost; read again, then retry
         * CompactedError: the revision asked for is gone; take a snapshot
+        * TooLargeError: more than one transaction takes; write in smaller parts
         * UnsupportedOperationError
     * UnavailableError: the store did not answer; retry later, unchanged
         * UnauthorizedError
@@ -63,7 +64,19 @@ class ConflictError(DatastoreError):
 
 
 class CompactedError(DatastoreError):
-    """The revision asked for was compacted away; take a new snapshot."""
+    """The revision asked for was compacted away; take a new snapshot.
+
+    Attributes:
+        until: the last revision that was, 0 if the store did not say.
+    """
+
+    def __init__(self, message: str, until: int = 0) -> None:
+        super().__init__(message)
+        self.until = until
+
+
+class TooLargeError(DatastoreError):
+    """The store takes no transaction of so many writes, or so many bytes; write in smaller parts."""
 
 
 class UnsupportedOperationError(DatastoreError):

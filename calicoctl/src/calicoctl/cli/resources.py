@@ -7,12 +7,24 @@ from typing import TYPE_CHECKING
 
 import click
 
-from calicoctl.grammar import Access, Command, Input, access, kind_argument, namespace, takes_input
+from calicoctl.grammar import (
+    WRITTEN,
+    Access,
+    Command,
+    Input,
+    Manner,
+    access,
+    kind_argument,
+    namespace,
+    takes_input,
+    takes_manner,
+)
 from libcalico.errors import AlreadyExistsError, CalicoError, NotFoundError
 
 if TYPE_CHECKING:
     from calicoctl.batch import Outcome, Verb
     from calicoctl.commands import read
+    from calicoctl.forms import Form
     from libcalico.client import Client
     from libcalico.resources.model import Resource
 
@@ -25,32 +37,35 @@ FAILED = 1
     examples=("calicoctl create -f pool.yaml", "calicoctl create -f policies/ --skip-exists"),
 )
 @takes_input
+@takes_manner
 @access
 @click.option("--skip-exists", is_flag=True, help="What exists already is left as it is, no error.")
-def create(given: Input, connection: Access, skip_exists: bool) -> None:
+def create(given: Input, connection: Access, manner: Manner, skip_exists: bool) -> None:
     """Create resources; they must not exist."""
-    _change("create", given, connection, AlreadyExistsError if skip_exists else None)
+    _change("create", given, connection, AlreadyExistsError if skip_exists else None, manner)
 
 
 @click.command(
     cls=Command, examples=("calicoctl apply -f policy.yaml", "calicoctl apply -R -f policies/")
 )
 @takes_input
+@takes_manner
 @access
-def apply(given: Input, connection: Access) -> None:
+def apply(given: Input, connection: Access, manner: Manner) -> None:
     """Create resources, or replace those that exist."""
-    _change("apply", given, connection)
+    _change("apply", given, connection, manner=manner)
 
 
 @click.command(cls=Command, examples=("calicoctl replace -f policy.yaml",))
 @takes_input
+@takes_manner
 @access
-def replace(given: Input, connection: Access) -> None:
+def replace(given: Input, connection: Access, manner: Manner) -> None:
     """Replace resources; they must exist.
 
     A document with a resourceVersion replaces that version only.
     """
-    _change("replace", given, connection)
+    _change("replace", given, connection, manner=manner)
 
 
 @click.command(
@@ -103,6 +118,8 @@ class _ListsKinds(Command):
         "calicoctl get workloadendpoints -A",
         "calicoctl get networkpolicy web -n shop -o yaml --export",
         "calicoctl get ippools -o custom-columns=NAME,CIDR",
+        "calicoctl get nodes --watch",
+        "calicoctl get ippool demo -o yaml --revision=1234",
         "calicoctl get ippools -o go-template='{{range .}}{{range .Items}}{{.Name}} {{end}}{{end}}'",
     ),
 )
@@ -119,6 +136,13 @@ class _ListsKinds(Command):
     help="ps (a table), wide (one with more columns), yaml, json, custom-columns=A,B,"
     " go-template=TEMPLATE or go-template-file=FILE.",
 )
+@click.option(
+    "--revision",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Show what there was at this revision of the datastore.",
+)
+@click.option("-w", "--watch", is_flag=True, help="Go on and show whatever changes.")
 @click.option("-A", "-a", "--all-namespaces", is_flag=True, help="List all namespaces.")
 @click.option(
     "--export", is_flag=True, help="Leave out what belongs to this cluster only (yaml, json)."
@@ -131,23 +155,34 @@ def get(
     output: str,
     all_namespaces: bool,
     export: bool,
+    revision: int | None,
+    watch: bool,
 ) -> None:
     """Show resources: all of a kind, by name, or those that a file names."""
     from calicoctl import forms  # noqa: PLC0415 - only this command needs it
     from calicoctl.commands import read  # noqa: PLC0415 - only this command needs it
 
     form = forms.parse(output)
+    if watch:
+        if kind is None or revision is not None or given.filename or export:
+            raise click.UsageError("--watch goes with a kind, not with -f, --revision or --export")
+        _watch(kind, names, given.namespace, connection, form, everywhere=all_namespaces)
+        return
     ask: Callable[[Client], read.Found]
     if kind is not None:
         _refuse_both(given)
         ask = read.by_kind(kind, names, given.namespace, everywhere=all_namespaces)
     elif given.filename:
-        ask = read.by_manifest(_load(given, check=False))
+        ask = read.by_manifest(load(given, check=False))
     else:
         raise click.UsageError("say what to show: a kind, or -f FILE")
     from calicoctl.session import connected  # noqa: PLC0415 - loads the driver
 
     with connected(connection) as client:
+        if revision is not None:
+            from calicoctl.commands import past  # noqa: PLC0415 - seldom needed
+
+            client = past.at(client, revision)  # noqa: PLW2901 - the same datastore
         found = ask(client)
         show_namespace = all_namespaces or given.namespace is not None
         text = read.render(client, found, form, show_namespace=show_namespace, export=export)
@@ -234,7 +269,7 @@ def validate(given: Input) -> None:
     """Check files without a datastore."""
     from calicoctl.batch import Outcome  # noqa: PLC0415 - only this command needs it
 
-    resources = _load(given)
+    resources = load(given)
     if resources:
         _finish(Outcome("validate", [r.kind for r in resources], len(resources), []))
 
@@ -254,24 +289,85 @@ def show_version(client_only: bool, connection: Access) -> None:
             click.echo(version.of_cluster(client))
 
 
+def _watch(
+    kind: str,
+    names: tuple[str, ...],
+    namespace: str | None,
+    connection: Access,
+    form: Form,
+    *,
+    everywhere: bool,
+) -> None:
+    """Print the resources of a kind, and what happens to them, until Ctrl-C."""
+    import sys  # noqa: PLC0415 - only this needs it
+
+    from calicoctl import namespaces  # noqa: PLC0415 - only this needs it
+    from calicoctl.commands import follow, read  # noqa: PLC0415 - only this needs them
+    from calicoctl.session import connected  # noqa: PLC0415 - loads the driver
+    from libcalico.resources.registry import kind_by_name  # noqa: PLC0415 - loads the kinds
+
+    if form.name.startswith("go-template"):
+        raise click.UsageError("--watch prints tables, yaml or json")
+    exact = kind_by_name(kind)
+    where = namespaces.of_listing(exact, namespace, everywhere=everywhere)
+    display = follow.Display(
+        exact, form, namespaced=everywhere or namespace is not None, live=sys.stdout.isatty()
+    )
+    with connected(connection) as client:
+        context = read.context_of(client, exact)
+        wanted = follow.follow(client, exact, where, lambda r: not names or r.name in names)
+        for happened, known in wanted:
+            click.echo(display.text(happened, known, context), nl=False)
+            sys.stdout.flush()
+
+
 def _change(
-    verb: Verb, given: Input, connection: Access, ignore: type[CalicoError] | None = None
+    verb: Verb,
+    given: Input,
+    connection: Access,
+    ignore: type[CalicoError] | None = None,
+    manner: Manner = WRITTEN,
 ) -> None:
     """Do a verb for each resource of the input."""
-    _change_all(verb, _load(given, check=verb != "delete"), connection, ignore)
+    _change_all(verb, load(given, check=verb != "delete"), connection, ignore, manner)
 
 
 def _change_all(
-    verb: Verb, resources: Sequence[Resource], connection: Access, ignore: type[CalicoError] | None
+    verb: Verb,
+    resources: Sequence[Resource],
+    connection: Access,
+    ignore: type[CalicoError] | None,
+    manner: Manner = WRITTEN,
 ) -> None:
     if not resources:
         return
-    from calicoctl.commands import write  # noqa: PLC0415 - only these commands need it
     from calicoctl.session import connected  # noqa: PLC0415 - loads the driver
 
     with connected(connection) as client:
-        outcome = write.run(verb, resources, client, ignore=ignore)
-    _finish(outcome)
+        if manner.dry_run:
+            outcome = _rehearse(verb, resources, client, ignore)
+        elif manner.atomic:
+            from calicoctl.commands import rehearse  # noqa: PLC0415 - loads IPAM
+
+            outcome = rehearse.write_atomically(verb, resources, client, ignore)
+        else:
+            from calicoctl.commands import write  # noqa: PLC0415 - only these commands need it
+
+            outcome = write.run(verb, resources, client, ignore=ignore)
+    if not (manner.dry_run and outcome.succeeded):
+        _finish(outcome)
+
+
+def _rehearse(
+    verb: Verb, resources: Sequence[Resource], client: Client, ignore: type[CalicoError] | None
+) -> Outcome:
+    """Print what would be done."""
+    from calicoctl import differences  # noqa: PLC0415 - only this needs it
+    from calicoctl.commands import rehearse  # noqa: PLC0415 - loads IPAM
+
+    done = rehearse.rehearse(verb, resources, client, ignore)
+    click.echo(differences.report(done.changes))
+    return done.outcome
 
 
 def _finish(outcome: Outcome) -> None:
@@ -281,7 +377,8 @@ def _finish(outcome: Outcome) -> None:
         raise click.exceptions.Exit(FAILED)
 
 
-def _load(given: Input, *, check: bool = True) -> list[Resource]:
+def load(given: Input, *, check: bool = True) -> list[Resource]:
+    """Return the resources of the input, complete and valid."""
     from calicoctl.commands import write  # noqa: PLC0415 - only these commands need it
 
     if not given.filename:

@@ -143,7 +143,13 @@ def _document(found: Found, *, export: bool) -> object:
 
 def _context(client: Client, resources: Sequence[Resource]) -> Context:
     """Read the AS number that nodes inherit, only when nodes are shown."""
-    if not any(resource.kind == "Node" for resource in resources):
+    kinds = {resource.kind for resource in resources}
+    return context_of(client, "Node") if "Node" in kinds else Context()
+
+
+def context_of(client: Client, kind: str) -> Context:
+    """Return what the cells of a kind need beside their resource."""
+    if kind != "Node":
         return Context()
     try:
         configuration: BGPConfiguration = client.bgpconfigurations.get("default")

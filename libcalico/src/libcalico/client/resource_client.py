@@ -77,7 +77,7 @@ class ResourceClient(Generic[R]):
         Stored values that cannot be read are logged and left out, as in every Calico client.
         """
         snapshot = self._backend.read(keys.resource_prefix(self._kind, namespace))
-        resources = [r for item in snapshot.items if (r := self._read_listed(item)) is not None]
+        resources = [r for item in snapshot.items if (r := self.read_stored(item)) is not None]
         return snapshot.revision, [*resources, *self._behaviour.synthetic]
 
     def create(self, resource: R) -> R:
@@ -248,7 +248,8 @@ class ResourceClient(Generic[R]):
             raise messages.already_exists(which)
         raise messages.unsupported(operation, which, "it is built in and cannot be changed")
 
-    def _read_listed(self, stored: KeyValue) -> R | None:
+    def read_stored(self, stored: KeyValue) -> R | None:
+        """Return the resource that a key holds; None, and a line in the log, if it cannot be read."""
         which = keys.parse_resource(stored.key)
         if which is None:
             return None

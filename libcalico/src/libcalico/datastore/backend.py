@@ -17,12 +17,20 @@ from libcalico.datastore.model import EventBatch, KeyValue, Revision, Snapshot, 
 class Backend(Protocol):
     """Blocking access. Every method raises UnavailableError when the store does not answer in time."""
 
-    def get(self, key: str) -> KeyValue | None:
-        """Return the key as stored, or None."""
+    def get(self, key: str, *, revision: Revision | None = None) -> KeyValue | None:
+        """Return the key as stored, or None; as it was at ``revision``, if one is given.
+
+        Raises:
+            CompactedError: that revision is compacted away.
+            DatastoreError: the store has not reached that revision.
+        """
         ...
 
-    def read(self, *prefixes: str) -> Snapshot:
-        """Return all keys that start with any of the prefixes, sorted by key, at one revision."""
+    def read(self, *prefixes: str, revision: Revision | None = None) -> Snapshot:
+        """Return all keys that start with any of the prefixes, sorted by key, at one revision.
+
+        That is the latest one, or the one given; see :meth:`get` for what it may raise then.
+        """
         ...
 
     def put(self, key: str, value: bytes, *, ttl_s: int | None = None) -> Revision:
@@ -51,6 +59,7 @@ class Backend(Protocol):
 
         Raises:
             ConflictError: a condition does not hold; its text names the keys that were to blame.
+            TooLargeError: the store takes no transaction of so many writes, or so many bytes.
         """
         ...
 
@@ -78,11 +87,11 @@ class Backend(Protocol):
 class AsyncBackend(Protocol):
     """The same for asyncio; same names, same errors."""
 
-    async def get(self, key: str) -> KeyValue | None:
+    async def get(self, key: str, *, revision: Revision | None = None) -> KeyValue | None:
         """See :meth:`Backend.get`."""
         ...
 
-    async def read(self, *prefixes: str) -> Snapshot:
+    async def read(self, *prefixes: str, revision: Revision | None = None) -> Snapshot:
         """See :meth:`Backend.read`."""
         ...
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from libcalico.datastore.model import Delete, Put, Revision, Write
-from libcalico.errors import ConflictError, DatastoreError, NotFoundError
+from libcalico.errors import CompactedError, ConflictError, DatastoreError, NotFoundError
 
 #: Revision of a key that is not stored.
 ABSENT = Revision(0)
@@ -75,9 +75,10 @@ def stale(write: Put | Delete, found: Revision) -> DatastoreError:
     return conflict([explain(write.key, write.if_revision or ABSENT, found)])
 
 
-def compacted_text(start: Revision, compacted: Revision) -> str:
-    """Say that a watch starts before what the store still knows."""
-    return f"revision {start} is compacted away: the store keeps what came after {compacted}"
+def compacted(start: Revision, until: Revision) -> CompactedError:
+    """Return the error for a revision before what the store still knows."""
+    text = f"revision {start} is compacted away: the store keeps what came after {until}"
+    return CompactedError(text, until)
 
 
 def backwards_text(start: Revision, revision: Revision) -> str:

@@ -60,13 +60,13 @@ class MemoryBackend(_Door):
         store: shared with other backends; a new one if not given.
     """
 
-    def get(self, key: str) -> KeyValue | None:
+    def get(self, key: str, *, revision: Revision | None = None) -> KeyValue | None:
         """See :meth:`Backend.get`."""
-        return self._open_store().get(key)
+        return self._open_store().get(key, revision)
 
-    def read(self, *prefixes: str) -> Snapshot:
+    def read(self, *prefixes: str, revision: Revision | None = None) -> Snapshot:
         """See :meth:`Backend.read`."""
-        return self._open_store().read(prefixes)
+        return self._open_store().read(prefixes, revision)
 
     def put(self, key: str, value: bytes, *, ttl_s: int | None = None) -> Revision:
         """See :meth:`Backend.put`."""
@@ -145,13 +145,13 @@ class AsyncMemoryBackend(_Door):
         store: shared with other backends; a new one if not given.
     """
 
-    async def get(self, key: str) -> KeyValue | None:
+    async def get(self, key: str, *, revision: Revision | None = None) -> KeyValue | None:
         """See :meth:`Backend.get`."""
-        return self._open_store().get(key)
+        return self._open_store().get(key, revision)
 
-    async def read(self, *prefixes: str) -> Snapshot:
+    async def read(self, *prefixes: str, revision: Revision | None = None) -> Snapshot:
         """See :meth:`Backend.read`."""
-        return self._open_store().read(prefixes)
+        return self._open_store().read(prefixes, revision)
 
     async def put(self, key: str, value: bytes, *, ttl_s: int | None = None) -> Revision:
         """See :meth:`Backend.put`."""

@@ -23,7 +23,13 @@ from libcalico.datastore.model import (
     Snapshot,
     Write,
 )
-from libcalico.errors import AlreadyExistsError, CalicoError, CompactedError, UnavailableError
+from libcalico.errors import (
+    AlreadyExistsError,
+    CalicoError,
+    CompactedError,
+    DatastoreError,
+    UnavailableError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,21 @@ class _Fault:
     error: CalicoError
     times: int
     applied: bool
+
+
+def _replayed(
+    base: dict[str, KeyValue],
+    history: Sequence[tuple[Revision, tuple[Event, ...]]],
+    until: Revision,
+) -> dict[str, KeyValue]:
+    """Return what became of the content by the changes up to a revision."""
+    items = dict(base)
+    for event in (event for revision, events in history if revision <= until for event in events):
+        if event.value is None:
+            items.pop(event.key, None)
+        else:
+            items[event.key] = KeyValue(event.key, event.value, event.revision)
+    return items
 
 
 class Subscription:
@@ -99,6 +120,7 @@ class MemoryStore:
         self._revision = Revision(1)
         self._compacted = Revision(0)
         self._items: dict[str, KeyValue] = {}
+        self._base: dict[str, KeyValue] = {}
         self._history: list[tuple[Revision, tuple[Event, ...]]] = []
         self._expires_at: dict[str, float] = {}
         self._subscriptions: list[Subscription] = []
@@ -152,6 +174,7 @@ class MemoryStore:
                 raise CompactedError(f"revision {target} is compacted already")
             if target > self._revision:
                 raise ValueError(f"revision {target} lies in the future, now {self._revision}")
+            self._base = _replayed(self._base, self._history, target)
             self._compacted = target
             self._history = [entry for entry in self._history if entry[0] > target]
 
@@ -173,6 +196,7 @@ class MemoryStore:
         with self.changed:
             self._revision, self._compacted = backup.revision, backup.revision
             self._items = {item.key: item for item in backup.items}
+            self._base = dict(self._items)
             self._history, self._expires_at = [], {}
             self.break_watches()
 
@@ -184,18 +208,30 @@ class MemoryStore:
 
     # What backends do
 
-    def get(self, key: str) -> KeyValue | None:
+    def get(self, key: str, revision: Revision | None = None) -> KeyValue | None:
         """See :meth:`Backend.get`."""
         with self._operation():
-            return self._items.get(key)
+            return self._items_at(revision).get(key)
 
-    def read(self, prefixes: tuple[str, ...]) -> Snapshot:
+    def read(self, prefixes: tuple[str, ...], revision: Revision | None = None) -> Snapshot:
         """See :meth:`Backend.read`."""
         if not prefixes:
             raise ValueError("a read needs at least one prefix")
         with self._operation():
-            keys = sorted(key for key in self._items if key.startswith(prefixes))
-            return Snapshot(self._revision, tuple(self._items[key] for key in keys))
+            items = self._items_at(revision)
+            keys = sorted(key for key in items if key.startswith(prefixes))
+            at = self._revision if revision is None else revision
+            return Snapshot(at, tuple(items[key] for key in keys))
+
+    def _items_at(self, revision: Revision | None) -> dict[str, KeyValue]:
+        """Return the content at a revision: what was compacted, and the history until then."""
+        if revision is None:
+            return self._items
+        if revision < self._compacted:
+            raise conditions.compacted(revision, self._compacted)
+        if revision > self._revision:
+            raise DatastoreError(f"revision {revision} is a future revision, now {self._revision}")
+        return _replayed(self._base, self._history, revision)
 
     def create(self, key: str, value: bytes) -> Revision:
         """See :meth:`Backend.create`."""
@@ -230,7 +266,7 @@ class MemoryStore:
         """Replay the history from ``start`` to the subscription, and keep it supplied from now on."""
         with self._operation():
             if max(start, 1) <= self._compacted:
-                raise CompactedError(conditions.compacted_text(start, self._compacted))
+                raise conditions.compacted(start, self._compacted)
             if start > self._revision + 1:
                 raise CompactedError(conditions.backwards_text(start, self._revision))
             events = [event for _, batch in self._history for event in batch]

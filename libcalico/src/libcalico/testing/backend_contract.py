@@ -20,6 +20,7 @@ from libcalico.errors import (
     AlreadyExistsError,
     CompactedError,
     ConflictError,
+    DatastoreError,
     NotFoundError,
     UnavailableError,
 )
@@ -160,6 +161,60 @@ class BackendContract:
         for i in range(6):
             backend.put(f"{root}{i}", value)
         assert [item.value for item in backend.read(root).items] == [value] * 6
+
+    # Reading the past
+
+    def test_a_key_is_read_as_it_was(self, backend: Backend, root: str) -> None:
+        """Before it was, in each of its lives, and when it was gone."""
+        before = backend.put(root + "other", b"0")
+        first = backend.put(root + "a", b"1")
+        second = backend.put(root + "a", b"2")
+        backend.delete(root + "a")
+        gone = backend.put(root + "other", b"1")
+        assert backend.get(root + "a", revision=before) is None
+        for revision, value in ((first, b"1"), (second, b"2")):
+            item = backend.get(root + "a", revision=revision)
+            assert item is not None
+            assert (item.value, item.revision) == (value, revision)
+        assert backend.get(root + "a", revision=gone) is None
+
+    def test_prefixes_are_read_as_they_were(self, backend: Backend, root: str) -> None:
+        """Also when a later change is between two keys."""
+        backend.put(root + "a/1", b"1")
+        then = backend.transact([Put(root + "a/2", b"1"), Put(root + "b/1", b"1")])
+        backend.put(root + "a/1", b"2")
+        backend.delete(root + "a/2")
+        snapshot = backend.read(root + "a/", root + "b/", revision=then)
+        assert snapshot.revision == then
+        assert [(item.key, item.value) for item in snapshot.items] == [
+            (root + name, b"1") for name in ("a/1", "a/2", "b/1")
+        ]
+
+    def test_the_past_ends_at_the_compaction(self, harness: Harness, root: str) -> None:
+        """Its own revision can still be read, also what was written long before it."""
+        backend = harness.open()
+        backend.put(root + "old", b"1")
+        first = backend.put(root + "a", b"1")
+        second = backend.put(root + "a", b"2")
+        backend.put(root + "a", b"3")
+        harness.compact(second)
+        for key, value in (("a", b"2"), ("old", b"1")):
+            item = backend.get(root + key, revision=second)
+            assert item is not None
+            assert item.value == value
+        with pytest.raises(CompactedError):
+            backend.get(root + "a", revision=first)
+        with pytest.raises(CompactedError):
+            backend.read(root, revision=first)
+
+    def test_the_future_cannot_be_read(self, backend: Backend, root: str) -> None:
+        """And that is not taken for a compaction."""
+        far = Revision(backend.read(root).revision + 1000)
+        with pytest.raises(DatastoreError, match="future revision") as caught:
+            backend.get(root + "a", revision=far)
+        assert not isinstance(caught.value, CompactedError)
+        with pytest.raises(DatastoreError, match="future revision"):
+            backend.read(root, revision=far)
 
     # Writing
 

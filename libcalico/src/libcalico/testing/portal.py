@@ -48,13 +48,13 @@ class Portal:
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()
 
-    def get(self, key: str) -> KeyValue | None:
+    def get(self, key: str, *, revision: Revision | None = None) -> KeyValue | None:
         """See :meth:`Backend.get`."""
-        return self.run(self._backend.get(key))
+        return self.run(self._backend.get(key, revision=revision))
 
-    def read(self, *prefixes: str) -> Snapshot:
+    def read(self, *prefixes: str, revision: Revision | None = None) -> Snapshot:
         """See :meth:`Backend.read`."""
-        return self.run(self._backend.read(*prefixes))
+        return self.run(self._backend.read(*prefixes, revision=revision))
 
     def put(self, key: str, value: bytes, *, ttl_s: int | None = None) -> Revision:
         """See :meth:`Backend.put`."""

@@ -38,13 +38,13 @@ class AsyncEtcdBackend:
         self._links: dict[int, tuple[grpc.aio.Channel, Mapping[type[Any], Method]]] = {}
         self._login = asyncio.Lock()
 
-    async def get(self, key: str) -> KeyValue | None:
+    async def get(self, key: str, *, revision: Revision | None = None) -> KeyValue | None:
         """See :meth:`Backend.get`."""
-        return await self.run(operations.get(key))
+        return await self.run(operations.get(key, revision))
 
-    async def read(self, *prefixes: str) -> Snapshot:
+    async def read(self, *prefixes: str, revision: Revision | None = None) -> Snapshot:
         """See :meth:`Backend.read`."""
-        return await self.run(operations.read(prefixes))
+        return await self.run(operations.read(prefixes, revision))
 
     async def put(self, key: str, value: bytes, *, ttl_s: int | None = None) -> Revision:
         """See :meth:`Backend.put`."""

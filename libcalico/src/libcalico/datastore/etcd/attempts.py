@@ -21,6 +21,7 @@ from libcalico.errors import (
     CalicoError,
     CompactedError,
     DatastoreError,
+    TooLargeError,
     UnauthorizedError,
     UnavailableError,
 )
@@ -47,6 +48,7 @@ class Kind(enum.Enum):
     TOKEN = enum.auto()  # our token is no longer valid: log in again
     DENIED = enum.auto()  # the credentials do not do
     COMPACTED = enum.auto()
+    TOO_LARGE = enum.auto()
     REFUSED = enum.auto()
 
 
@@ -73,6 +75,9 @@ _KIND_BY_TEXT = (
     ("INVALID_ARGUMENT", "user name is empty", Kind.TOKEN),
     ("INVALID_ARGUMENT", "authentication failed", Kind.DENIED),
     ("OUT_OF_RANGE", "compacted", Kind.COMPACTED),
+    ("INVALID_ARGUMENT", "too many operations", Kind.TOO_LARGE),
+    ("INVALID_ARGUMENT", "request is too large", Kind.TOO_LARGE),
+    ("RESOURCE_EXHAUSTED", "message larger than max", Kind.TOO_LARGE),
 )
 
 
@@ -167,6 +172,8 @@ class Attempts:
                 return UnauthorizedError(f"{text}; check the user name, password and certificate")
             case Kind.COMPACTED:
                 return CompactedError(text)
+            case Kind.TOO_LARGE:
+                return TooLargeError(text)
             case Kind.REFUSED:
                 return DatastoreError(text)
             case Kind.NOT_DONE | Kind.MAYBE_DONE:

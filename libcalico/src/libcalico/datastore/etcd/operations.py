@@ -33,6 +33,9 @@ T = TypeVar("T")
 #: Keys per reply. 100,000 keys take as long in pages as in one piece, and far less memory.
 PAGE_KEYS = 10_000
 
+#: What etcd takes for its latest revision.
+NOW = Revision(0)
+
 #: etcd refuses transactions of more than 128 operations by default.
 _RANGES_PER_PAGE = 100
 
@@ -50,9 +53,9 @@ class Answer:
 Operation = Generator[Message, Answer, T]
 
 
-def get(key: str) -> Operation[KeyValue | None]:
-    """Read one key."""
-    answer = yield wire.get_request(key)
+def get(key: str, revision: Revision | None = None) -> Operation[KeyValue | None]:
+    """Read one key, now or as it was at a revision."""
+    answer = yield wire.get_request(key, revision or NOW)
     return next((wire.key_value(kv) for kv in answer.message.kvs), None)
 
 
@@ -62,25 +65,28 @@ def current_revision(key: str) -> Operation[Revision]:
     return Revision(answer.message.header.revision)
 
 
-def read(prefixes: Sequence[str], page_keys: int = PAGE_KEYS) -> Operation[Snapshot]:
-    """Read all prefixes, page by page, at the revision of the first page.
+def read(
+    prefixes: Sequence[str], revision: Revision | None = None, page_keys: int = PAGE_KEYS
+) -> Operation[Snapshot]:
+    """Read all prefixes, page by page, at a revision: that given, or that of the first page.
 
     The first request asks a little of every prefix, so small prefixes take one round trip in all.
     Should that revision be compacted between two pages, it begins again.
     """
     if not prefixes:
         raise ValueError("a read needs at least one prefix")
+    if revision is not None:
+        return (yield from _read_pages(prefixes, revision, page_keys))
     for _ in range(_READ_ATTEMPTS):
         try:
-            return (yield from _read_pages(prefixes, page_keys))
+            return (yield from _read_pages(prefixes, NOW, page_keys))
         except CompactedError:
             continue
     raise UnavailableError("datastore: it is compacted faster than its keys can be read")
 
 
-def _read_pages(prefixes: Sequence[str], page_keys: int) -> Operation[Snapshot]:
+def _read_pages(prefixes: Sequence[str], revision: Revision, page_keys: int) -> Operation[Snapshot]:
     waiting = [wire.prefix_range(prefix) for prefix in wire.disjoint(prefixes)]
-    revision = Revision(0)
     items: list[KeyValue] = []
     while waiting:
         page, waiting = waiting[:_RANGES_PER_PAGE], waiting[_RANGES_PER_PAGE:]

@@ -32,13 +32,13 @@ class EtcdBackend:
         self._links: dict[int, tuple[grpc.Channel, Mapping[type[Any], Method]]] = {}
         self._closing = threading.Event()
 
-    def get(self, key: str) -> KeyValue | None:
+    def get(self, key: str, *, revision: Revision | None = None) -> KeyValue | None:
         """See :meth:`Backend.get`."""
-        return self.run(operations.get(key))
+        return self.run(operations.get(key, revision))
 
-    def read(self, *prefixes: str) -> Snapshot:
+    def read(self, *prefixes: str, revision: Revision | None = None) -> Snapshot:
         """See :meth:`Backend.read`."""
-        return self.run(operations.read(prefixes))
+        return self.run(operations.read(prefixes, revision))
 
     def put(self, key: str, value: bytes, *, ttl_s: int | None = None) -> Revision:
         """See :meth:`Backend.put`."""

@@ -105,7 +105,7 @@ class WatchStream:
     def _on_canceled(self, reply: Message) -> None:
         if reply.compact_revision:
             compacted = Revision(reply.compact_revision)
-            raise CompactedError(conditions.compacted_text(self.start, compacted))
+            raise conditions.compacted(self.start, compacted)
         if any(reason in reply.cancel_reason for reason in _DENIALS):
             raise UnauthorizedError(f"watch of {self._prefixes}: {reply.cancel_reason}")
         raise UnavailableError(

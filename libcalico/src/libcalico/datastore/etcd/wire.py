@@ -72,9 +72,9 @@ def event(message: Message) -> Event:
     return Event(decode_key(kv.key), value, Revision(kv.mod_revision))
 
 
-def get_request(key: str) -> Message:
-    """Ask for one key."""
-    return rpc_pb2.RangeRequest(key=encode_key(key))
+def get_request(key: str, revision: int = 0) -> Message:
+    """Ask for one key, at a revision (0: now)."""
+    return rpc_pb2.RangeRequest(key=encode_key(key), revision=revision)
 
 
 def page_request(ranges: Sequence[tuple[bytes, bytes]], revision: Revision, limit: int) -> Message:

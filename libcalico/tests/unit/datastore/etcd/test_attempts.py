@@ -45,7 +45,16 @@ OLD_TOKEN = Failure("UNAUTHENTICATED", "etcdserver: invalid auth token")
             Failure("OUT_OF_RANGE", "etcdserver: mvcc: required revision has been compacted"),
             Kind.COMPACTED,
         ),
-        (Failure("INVALID_ARGUMENT", "etcdserver: request is too large"), Kind.REFUSED),
+        (Failure("INVALID_ARGUMENT", "etcdserver: key is not provided"), Kind.REFUSED),
+        (Failure("INVALID_ARGUMENT", "etcdserver: request is too large"), Kind.TOO_LARGE),
+        (
+            Failure("INVALID_ARGUMENT", "etcdserver: too many operations in txn request"),
+            Kind.TOO_LARGE,
+        ),
+        (
+            Failure("RESOURCE_EXHAUSTED", "grpc: received message larger than max (5 vs. 2)"),
+            Kind.TOO_LARGE,
+        ),
     ],
 )
 def test_each_status_has_a_meaning(failure: Failure, kind: Kind):
