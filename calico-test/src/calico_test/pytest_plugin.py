@@ -7,7 +7,7 @@ log lines that the test provokes). ``--keep-lab`` leaves labs up and says how to
 
 import signal
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, nullcontext, suppress
 from typing import Any
 
 import pytest
@@ -27,6 +27,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--keep-lab", action="store_true", help="leave labs up after their tests, for a closer look"
     )
+
+
+def pytest_configure() -> None:
+    """Take the clock away from Hypothesis, if it is there: a loaded machine fails no property."""
+    with suppress(ImportError):
+        from hypothesis import HealthCheck, settings  # noqa: PLC0415 - programs' users need not have it
+
+        current = settings()
+        patient = [*current.suppress_health_check, HealthCheck.too_slow]
+        settings.register_profile("calico", current, deadline=None, suppress_health_check=patient)
+        settings.load_profile("calico")
 
 
 def pytest_sessionstart() -> None:

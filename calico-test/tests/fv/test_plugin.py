@@ -118,3 +118,21 @@ def test_termination_ends_the_run_and_fails_no_test(tmp_path, signum):
     assert "failed" not in output
     assert (tmp_path / "torn-down").exists()
     assert not (tmp_path / "went-on").exists()
+
+
+SLOW = """
+import time
+from hypothesis import given, settings
+from hypothesis import strategies as st
+@given(st.booleans())
+@settings(max_examples=2)
+def test_slow(value):
+    time.sleep(0.3)
+"""
+
+
+def test_a_slow_property_does_not_fail(tmp_path):
+    (tmp_path / "test_one.py").write_text(SLOW)
+    argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout

@@ -1,7 +1,7 @@
 from ipaddress import ip_address, ip_network
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from calico_node.bgp.cluster import Cluster
 from calico_node.bgp.model import Block, DebugLevel, KernelRule
@@ -148,7 +148,6 @@ def test_a_wrong_as_number_of_the_node_stops_everything():
 
 
 @given(given_cluster=clusters())
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_every_planned_configuration_holds_its_invariants(given_cluster: Cluster):
     try:
         config = plan(given_cluster).config

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from calico_node.bgp.cluster import Cluster
 from calico_node.bgp.plan import plan
@@ -33,7 +33,6 @@ def test_no_golden_file_is_left_over() -> None:
 
 
 @given(cluster=clusters())
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_equal_clusters_give_equal_text_whatever_the_order_of_their_parts(cluster: Cluster) -> None:
     mirrored = Cluster(
         **{
