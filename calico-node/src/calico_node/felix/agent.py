@@ -152,6 +152,21 @@ class Felix:
             self._start()
         self._report_dataplane()
 
+    def measure(self) -> None:
+        """Set the metrics that tell how much there is; asked for when they are shown."""
+        metrics.HOST.labels(self._hostname).set(1)
+        sizes = self._calculation.sizes()
+        metrics.CLUSTER_HOSTS.set(sizes.hosts)
+        metrics.CLUSTER_ENDPOINTS.set(sizes.workload_endpoints)
+        metrics.CLUSTER_POLICIES.set(sizes.policies)
+        metrics.CLUSTER_PROFILES.set(sizes.profiles)
+        metrics.CLUSTER_TIERS.set(sizes.tiers)
+        metrics.LABELLED.set(sizes.labelled)
+        metrics.SELECTORS.set(sizes.selectors)
+        metrics.INDEX_SELECTORS.set(sizes.selectors)
+        if self._host is not None:
+            self._host.measure()
+
     def sections(self) -> tuple[Section, ...]:
         """Return the state of everything, for people."""
         return (
@@ -193,6 +208,7 @@ class Felix:
         if self._unread or not self._calculation.is_ready or not is_known:
             return
         changes = self._calculation.flush()
+        metrics.OUTPUT_EVENTS.inc(len(changes))
         if changes.ready is not None:
             log.info("datastore readiness is_ready=%s", changes.ready)
         if changes.config is not None:

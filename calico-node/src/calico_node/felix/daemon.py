@@ -101,6 +101,7 @@ async def _serve(
 
 
 def _metrics(felix: Felix) -> Answer:
+    felix.measure()
     text = metrics.page(with_process=felix.config["PrometheusProcessMetricsEnabled"])
     return Answer(200, text, "text/plain; version=0.0.4")
 

@@ -7,7 +7,7 @@ that led there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass, field
 from typing import Literal, NewType
 
@@ -260,18 +260,17 @@ class Changes:
     config: tuple[Mapping[str, str], ...] | None = None
     ready: bool | None = None
 
-    def __bool__(self) -> bool:
-        """Whether anything changed."""
-        return bool(
-            self.sets
-            or self.policies
-            or self.profiles
-            or self.endpoints
-            or self.host_endpoints
-            or self.pools
-            or self.blocks
-            or self.hosts
-            or self.problems
-            or self.config is not None
-            or self.ready is not None
+    def __len__(self) -> int:
+        """Return how many things changed."""
+        parts: tuple[Sized, ...] = (
+            self.sets,
+            self.policies,
+            self.profiles,
+            self.endpoints,
+            self.host_endpoints,
+            self.pools,
+            self.blocks,
+            self.hosts,
+            self.problems,
         )
+        return sum(map(len, parts)) + (self.config is not None) + (self.ready is not None)

@@ -59,6 +59,67 @@ ROUTES: Final = Gauge("felix_route_table_num_routes", "Routes programmed", regis
 INVALID: Final = Gauge(
     "felix_invalid_objects", "Datastore objects that cannot be used", registry=REGISTRY
 )
+HOST: Final = Gauge("felix_host", "1, with this node's name", ["host"], registry=REGISTRY)
+CLUSTER_HOSTS: Final = Gauge(
+    "felix_cluster_num_hosts", "Nodes with addresses in the datastore", registry=REGISTRY
+)
+CLUSTER_ENDPOINTS: Final = Gauge(
+    "felix_cluster_num_workload_endpoints",
+    "Workload endpoints of all hosts in the datastore",
+    registry=REGISTRY,
+)
+CLUSTER_POLICIES: Final = Gauge(
+    "felix_cluster_num_policies", "Policies in the datastore", registry=REGISTRY
+)
+CLUSTER_PROFILES: Final = Gauge(
+    "felix_cluster_num_profiles", "Profiles in the datastore and built in", registry=REGISTRY
+)
+CLUSTER_TIERS: Final = Gauge("felix_cluster_num_tiers", "Tiers in the datastore", registry=REGISTRY)
+SELECTORS: Final = Gauge(
+    "felix_active_local_selectors", "IP sets that rules on this host refer to", registry=REGISTRY
+)
+LABELLED: Final = Gauge(
+    "felix_label_index_num_endpoints",
+    "Endpoints and network sets that selectors are asked about",
+    registry=REGISTRY,
+)
+INDEX_SELECTORS: Final = Gauge(
+    "felix_label_index_num_active_selectors",
+    "Selectors of IP sets that the label index evaluates",
+    registry=REGISTRY,
+)
+OUTPUT_EVENTS: Final = Counter(
+    "felix_calc_graph_output_events", "Changes that the calculation told", registry=REGISTRY
+)
+MESSAGES: Final = Counter(
+    "felix_int_dataplane_messages", "Changes that the dataplane took in", registry=REGISTRY
+)
+BATCH_SIZE: Final = Summary(
+    "felix_int_dataplane_msg_batch_size", "Changes programmed at once", registry=REGISTRY
+)
+INTERFACE_EVENTS: Final = Summary(
+    "felix_int_dataplane_iface_msg_batch_size",
+    "Notifications of links and routes taken in at once",
+    registry=REGISTRY,
+)
+INITIAL_SECONDS: Final = Gauge(
+    "felix_int_dataplane_initial_resync_time_seconds",
+    "Time to take over from a previous run",
+    registry=REGISTRY,
+)
+NFT_CALLS: Final = Counter("felix_nft_calls", "Batches sent to nftables", registry=REGISTRY)
+NFT_ERRORS: Final = Counter("felix_nft_errors", "Batches that nftables refused", registry=REGISTRY)
+NFT_CHAINS: Final = Gauge("felix_nft_chains", "Chains of the table", registry=REGISTRY)
+NFT_RULES: Final = Gauge("felix_nft_rules", "Rules of the table", registry=REGISTRY)
+NFT_SETS: Final = Gauge("felix_nft_sets", "Sets of the table", registry=REGISTRY)
+NFT_ELEMENTS: Final = Gauge("felix_nft_elements", "Elements of all sets", registry=REGISTRY)
+NFT_MAPS: Final = Gauge("felix_nft_maps", "Verdict maps of the table", registry=REGISTRY)
+INTERFACES: Final = Gauge(
+    "felix_route_table_num_ifaces", "Workload interfaces of this host", registry=REGISTRY
+)
+ROUTE_RESYNC_SECONDS: Final = Summary(
+    "felix_route_table_resync_seconds", "Time to read links and routes anew", registry=REGISTRY
+)
 LOG_ERRORS: Final = Counter(
     "felix_log_errors", "Messages that could not be logged", registry=REGISTRY
 )

@@ -77,6 +77,11 @@ class Active(Generic[_K]):
         self._told: dict[_K, ActivePolicy] = {}
         self._dirty: dict[_K, None] = {}
 
+    @property
+    def size(self) -> int:
+        """How many are defined."""
+        return len(self._definitions)
+
     def define(self, name: _K, definition: Definition | None) -> None:
         """The policy or profile says this, or, None, is gone."""
         if definition is None:

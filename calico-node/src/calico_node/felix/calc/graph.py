@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from typing import NamedTuple
 
 from calico_node.felix.calc import decode, facts, hostendpoints
 from calico_node.felix.calc.active import Active, Users
@@ -33,6 +34,24 @@ _Taker = Callable[[ResourceId, bytes | None], str]
 def prefixes(hostname: str) -> tuple[tuple[str, ...], ...]:
     """Return what is to be followed, in groups; the keys of a group are watched together."""
     return (keys.RESOURCES,), (keys.affinity_prefix(hostname),)
+
+
+class Sizes(NamedTuple):
+    """Numbers of objects that can be used.
+
+    Attributes:
+        hosts: Nodes with addresses.
+        labelled: what selectors are asked about: endpoints and network sets.
+        selectors: IP sets that policies in use on this host refer to.
+    """
+
+    hosts: int
+    workload_endpoints: int
+    policies: int
+    profiles: int
+    tiers: int
+    labelled: int
+    selectors: int
 
 
 class Calculation:
@@ -92,6 +111,18 @@ class Calculation:
     def on_interface(self, name: str, addresses: Collection[Cidr] | None) -> None:
         """An interface of this host that is no workload's has these addresses, or, None, is gone."""
         self._host_endpoints.on_interface(name, addresses)
+
+    def sizes(self) -> Sizes:
+        """Return how many objects of each kind there are in the datastore."""
+        return Sizes(
+            hosts=len(self._hosts),
+            workload_endpoints=self._sets.endpoints,
+            policies=self._policies.size,
+            profiles=self._profiles.size,
+            tiers=self._resolver.tiers,
+            labelled=self._sets.owners,
+            selectors=self._sets.size,
+        )
 
     def flush(self) -> Changes:
         """Return everything that changed since the last call."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from calico_node.felix.calc.rules import SetSpec
-from calico_node.felix.messages import Member, PortMember, SetChange, SetId
+from calico_node.felix.messages import EndpointId, Member, PortMember, SetChange, SetId
 from libcalico.net.addresses import Cidr
 from libcalico.selector.index import LabelIndex, Moves
 
@@ -58,12 +58,29 @@ class IpSets:
         self._owners_by_net: dict[Cidr, tuple[Hashable, ...]] = {}
         self._sets: dict[SetId, _Set] = {}
         self._dirty: dict[SetId, None] = {}
+        self._endpoints = 0
+
+    @property
+    def size(self) -> int:
+        """How many sets are in use."""
+        return len(self._sets)
+
+    @property
+    def owners(self) -> int:
+        """How many owners there are."""
+        return len(self._owners)
+
+    @property
+    def endpoints(self) -> int:
+        """How many owners are workload endpoints, of all hosts."""
+        return self._endpoints
 
     def on_owner(
         self, item: Hashable, owner: Owner, labels: Mapping[str, str], parents: Sequence[str]
     ) -> None:
         """The owner is now so."""
         old = self._owners.get(item)
+        self._endpoints += old is None and isinstance(item, EndpointId)
         if old != owner:
             self._change_owner(item, old or Owner(()), owner)
         self._index.on_item(item, labels, parents)
@@ -77,6 +94,7 @@ class IpSets:
         self._index.on_item_removed(item)
         self._settle()
         self._file(item, owner.nets, ())
+        self._endpoints -= isinstance(item, EndpointId)
         del self._owners[item]
 
     def on_parent(self, parent: str, labels: Mapping[str, str] | None) -> None:

@@ -85,6 +85,11 @@ class PolicyResolver:
         self._resolved: dict[tuple[frozenset[PolicyId], tuple[str, ...]], EndpointPolicies] = {}
         self._classes = _Classes()
 
+    @property
+    def tiers(self) -> int:
+        """How many tiers are defined."""
+        return len(self._tiers)
+
     def on_endpoint(
         self, endpoint: EndpointId | HostId, labels: Mapping[str, str], profiles: Sequence[str]
     ) -> None:

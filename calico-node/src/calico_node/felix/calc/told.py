@@ -25,6 +25,10 @@ class Told(Generic[_K, _V]):
         """Return the names that have a value now."""
         return self._now.keys()
 
+    def __len__(self) -> int:
+        """Return how many have a value now."""
+        return len(self._now)
+
     def get(self, name: _K) -> _V | None:
         """Return the value as it is now, told or not."""
         return self._now.get(name)

@@ -16,6 +16,7 @@ from calico_node.felix.nft.apply import Nftables
 from calico_node.felix.nft.model import Table
 from calico_node.felix.nft.monitor import Commit, Monitor
 from calico_node.felix.program import names
+from calico_node.felix.program.pending import TableSizes
 from calico_node.felix.program.program import Program, Subject
 from calico_node.felix.program.settings import RuleSettings
 from libcalico.errors import OverrunError
@@ -47,6 +48,10 @@ class Enforcer:
     def is_in_sync(self) -> bool:
         """Whether the kernel has what the program wants."""
         return self._committer.is_programmed
+
+    def sizes(self) -> TableSizes:
+        """Return how much is in the table."""
+        return self._program.sizes()
 
     @property
     def port(self) -> int:

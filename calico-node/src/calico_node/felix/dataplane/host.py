@@ -77,6 +77,7 @@ class Host:
         Raises:
             NetlinkError: the kernel did not take it; :meth:`retry` later.
         """
+        began = time.perf_counter()
         self._note(changes)
         self._status.prune(self._endpoints)
         try:
@@ -84,12 +85,15 @@ class Host:
         finally:
             self.router.start()
             self._report(changes.endpoints)
+            metrics.INITIAL_SECONDS.set(time.perf_counter() - began)
 
     def apply(self, changes: Changes) -> None:
         """Program changes. Raises as :meth:`start`."""
         began = time.perf_counter()
         self._note(changes)
         self._commit(changes)
+        metrics.BATCH_SIZE.observe(len(changes))
+        metrics.MESSAGES.inc(len(changes))
         metrics.APPLY_SECONDS.observe(time.perf_counter() - began)
 
     def _commit(self, changes: Changes) -> None:
@@ -150,6 +154,16 @@ class Host:
         """Follow the interfaces, and put right what others changed in our routes. Raises as :meth:`start`."""
         interfaces = self.router.take_events()
         self._report({i for name in interfaces for i in self._by_interface.get(name, ())})
+
+    def measure(self) -> None:
+        """Set the metrics that tell how much there is."""
+        sizes = self.enforcer.sizes()
+        metrics.NFT_CHAINS.set(sizes.chains)
+        metrics.NFT_RULES.set(sizes.rules)
+        metrics.NFT_SETS.set(sizes.sets)
+        metrics.NFT_ELEMENTS.set(sizes.elements)
+        metrics.NFT_MAPS.set(sizes.maps)
+        metrics.INTERFACES.set(self.router.interfaces)
 
     def sections(self) -> tuple[Section, ...]:
         """Return what this host has, for people."""

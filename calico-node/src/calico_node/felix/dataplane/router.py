@@ -86,6 +86,11 @@ class Router:
         return lines + [f"{destination} waits" for destination in sorted(self._waiting)]
 
     @property
+    def interfaces(self) -> int:
+        """How many workload interfaces there are."""
+        return len(self._links)
+
+    @property
     def is_in_sync(self) -> bool:
         """Whether every route that can be is installed."""
         return self._is_started and not self._waiting and not self._unconfigured
@@ -198,6 +203,7 @@ class Router:
             self._read()
             self._sync(None)
             return set(self._links)
+        metrics.INTERFACE_EVENTS.observe(len(events))
         for event in events:
             match event:
                 case monitor.LinkEvent(link=link, is_gone=is_gone):
@@ -216,6 +222,7 @@ class Router:
 
     # What the kernel has
 
+    @metrics.ROUTE_RESYNC_SECONDS.time()
     def _read(self) -> None:
         self._links.clear()
         self._names.clear()

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
+from calico_node.felix import metrics
 from calico_node.felix.nft import parse, wire
 from calico_node.felix.nft.model import Verdict
 from calico_node.felix.nft.operations import DestroyTable, Operation, describe
@@ -139,7 +140,9 @@ class Nftables:
         if not operations:
             return
         batch = encode(operations, destroys=self._destroys)
+        metrics.NFT_CALLS.inc()
         if refused := self.exchange(batch.data):
+            metrics.NFT_ERRORS.inc()
             places = ((answer, batch.operation_by_seq[answer.seq]) for answer in refused)
             raise RefusedError(
                 [

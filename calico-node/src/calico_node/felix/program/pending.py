@@ -7,9 +7,20 @@ taken back before the commit leaves nothing to do.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from calico_node.felix.nft.model import Chain, Set, Table, Verdict, VerdictMap
 from calico_node.felix.nft.plan import Delta, MapChange, SetChange
+
+
+class TableSizes(NamedTuple):
+    """Numbers of a table's objects; ``elements`` are those of all sets."""
+
+    chains: int
+    rules: int
+    sets: int
+    elements: int
+    maps: int
 
 
 class Pending:
@@ -126,6 +137,12 @@ class Pending:
     def _filled_map(self, empty: VerdictMap) -> VerdictMap:
         verdicts = dict(self._verdicts[empty.name])
         return VerdictMap(empty.name, empty.key, verdicts, empty.size, empty.owner)
+
+    def sizes(self) -> TableSizes:
+        """Return how much there is."""
+        rules = sum(len(chain.rules) for chain in self._chains.values())
+        elements = sum(map(len, self._elements.values()))
+        return TableSizes(len(self._chains), rules, len(self._sets), elements, len(self._maps))
 
     def forget(self) -> None:
         """Take what changed so far for committed: somebody committed the whole table."""

@@ -29,7 +29,7 @@ from calico_node.felix.nft.plan import Delta
 from calico_node.felix.program import classes, logs, names, nat, quality, rules, static
 from calico_node.felix.program.hostendpoints import HostEndpoints
 from calico_node.felix.program.hosts import Tunnels
-from calico_node.felix.program.pending import Pending
+from calico_node.felix.program.pending import Pending, TableSizes
 from calico_node.felix.program.sets import IpSets, prefix_of, write_intervals
 from calico_node.felix.program.settings import RuleSettings
 from libcalico.net.addresses import Cidr
@@ -77,6 +77,10 @@ class Program:
     def table(self) -> Table:
         """Return the whole desired table."""
         return self._pending.table()
+
+    def sizes(self) -> TableSizes:
+        """Return how much is in the desired table."""
+        return self._pending.sizes()
 
     def take_table(self) -> Table:
         """Return the whole desired table, for a commit in place of all changes so far."""
