@@ -27,7 +27,7 @@ RESYNCS_STARTED: Final = Counter(
     "felix_resyncs_started", "How often the datastore was read anew", registry=REGISTRY
 )
 ACTIVE_ENDPOINTS: Final = Gauge(
-    "felix_active_local_endpoints", "Workload endpoints of this host", registry=REGISTRY
+    "felix_active_local_endpoints", "Workload and host endpoints of this host", registry=REGISTRY
 )
 ACTIVE_POLICIES: Final = Gauge(
     "felix_active_local_policies", "Policies that apply on this host", registry=REGISTRY

@@ -189,7 +189,8 @@ class Host:
                 self._governing[interface] = host
         for policy_id, policy in changes.policies.items():
             (self._policies.discard if policy is None else self._policies.add)(policy_id)
-        metrics.ACTIVE_ENDPOINTS.set(len(self._endpoints))
+        hosts = {host.name for host in self._governing.values()}
+        metrics.ACTIVE_ENDPOINTS.set(len(self._endpoints) + len(hosts))
         metrics.ACTIVE_POLICIES.set(len(self._policies))
 
     def _report(self, among: Iterable[EndpointId]) -> None:

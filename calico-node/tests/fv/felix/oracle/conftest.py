@@ -16,7 +16,7 @@ import pytest
 
 from calico_node.felix.dataplane.host import Host
 from calico_node.felix.dataplane.router import RouteSettings
-from calico_node.felix.dataplane.testing import frames, worlds
+from calico_node.felix.dataplane.testing import frames, network
 from calico_node.felix.dataplane.testing.frames import SCTP, TCP, UDP
 from calico_node.felix.dataplane.testing.verdicts import RULES
 from calico_node.felix.firewall.model import FirewallSettings
@@ -32,7 +32,7 @@ MUTE = (
 DEADLINE_S = 10.0
 #: Where a packet is that its host takes for itself.
 HOST = "host"
-PROTOCOLS = (*worlds.OTHER_PROTOCOLS, TCP, UDP, SCTP)
+PROTOCOLS = (*network.OTHER_PROTOCOLS, TCP, UDP, SCTP)
 
 
 class Port:
@@ -93,7 +93,7 @@ class Port:
 
 def nat():
     """The table that does the destination NAT of these worlds."""
-    hooks = {"prerouting": worlds.PUBLISHED, "output": worlds.REDIRECTED}
+    hooks = {"prerouting": network.PUBLISHED, "output": network.REDIRECTED}
     lines = ["table inet nat {"]
     for hook, rules in hooks.items():
         lines += [f"chain {hook} {{", f"type nat hook {hook} priority -100"]
@@ -148,8 +148,8 @@ class Wires:
     def __init__(self, stack, status):
         self._host = stack.enter_context(NetNs())
         self._host.run(["ip", "address", "add", str(HOST_ADDRESS), "dev", "lo"])
-        ends = {name: [parse_cidr(net) for net in nets] for name, nets in worlds.LOCAL.items()}
-        ends[worlds.OUTSIDE] = [parse_cidr("192.0.2.2")]
+        ends = {name: [parse_cidr(net) for net in nets] for name, nets in network.LOCAL.items()}
+        ends[network.OUTSIDE] = [parse_cidr("192.0.2.2")]
         self._ports = {
             name: Port(stack, self._host, number, name, addresses)
             for number, (name, addresses) in enumerate(ends.items(), start=1)
@@ -165,16 +165,16 @@ class Wires:
 
     def _ways(self):
         """Yield the commands that let the host reach everybody without asking for addresses."""
-        yield f"address add 192.0.2.1/24 dev {worlds.OUTSIDE}"
-        yield f"address add fd00:2::1/64 dev {worlds.OUTSIDE} nodad"
-        neighbours = {name: list(nets) for name, nets in worlds.LOCAL.items()}
-        neighbours[worlds.OUTSIDE] = ["192.0.2.2/32", "fd00:2::2/128"]
+        yield f"address add 192.0.2.1/24 dev {network.OUTSIDE}"
+        yield f"address add fd00:2::1/64 dev {network.OUTSIDE} nodad"
+        neighbours = {name: list(nets) for name, nets in network.LOCAL.items()}
+        neighbours[network.OUTSIDE] = ["192.0.2.2/32", "fd00:2::2/128"]
         for name, nets in neighbours.items():
             for net in nets:
                 mac = self._ports[name].mac.hex(":")
                 yield f"neigh replace {net.partition('/')[0]} lladdr {mac} nud permanent dev {name}"
         yield "route add default via 192.0.2.2"
-        yield f"route add default via fd00:2::2 dev {worlds.OUTSIDE}"
+        yield f"route add default via fd00:2::2 dev {network.OUTSIDE}"
 
     def program(self, changes):
         """Let Felix program changes."""
@@ -188,10 +188,10 @@ class Wires:
         """Send probes from where they come from; return number → names of the ends where it arrived."""
         by_port = {name: [] for name in self._ports}
         for probe in probes:
-            if probe.packet.source.address in worlds.UPLINK:
+            if probe.packet.source.address in network.UPLINK:
                 self._itself.send(probe)
             else:
-                by_port[worlds.place(probe.packet.source)].append(probe)
+                by_port[network.place(probe.packet.source)].append(probe)
         for name, some in by_port.items():
             self._ports[name].send(some)
         arrived = {probe.number: set() for probe in probes}
@@ -212,7 +212,7 @@ class Wires:
             ("from", "fw", packet.source),
             ("to", "tw", packet.destination),
         ):
-            pattern = rf'"{worlds.place(place)}" : goto (cali-{kind}-\w+)'
+            pattern = rf'"{network.place(place)}" : goto (cali-{kind}-\w+)'
             found += re.findall(pattern, blocks[f"cali-{version}-wl"])
         found += [name for name in blocks if name.startswith("host-")]
         while found:

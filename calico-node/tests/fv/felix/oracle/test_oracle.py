@@ -10,7 +10,7 @@ import random
 from collections import Counter
 
 from calico_node.felix.calc.graph import Calculation
-from calico_node.felix.dataplane.testing import frames, worlds
+from calico_node.felix.dataplane.testing import frames, network, worlds
 from calico_node.felix.dataplane.testing.shrink import smallest
 from calico_node.felix.dataplane.testing.verdicts import (
     ADDRESSES,
@@ -38,8 +38,8 @@ class Follower:
     """Felix's calculation, told what changes from world to world."""
 
     def __init__(self):
-        self._calculation = Calculation(worlds.HOST)
-        self._calculation.on_interface(worlds.OUTSIDE, ADDRESSES)
+        self._calculation = Calculation(network.HOST)
+        self._calculation.on_interface(network.OUTSIDE, ADDRESSES)
         self._known = {}
         self._numbers = itertools.count()
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from calico_node.felix.calc.graph import Calculation
 from calico_node.felix.calc.rules import compile_rules
 from calico_node.felix.calc.testing.dataplane import Dataplane
-from calico_node.felix.dataplane.testing import worlds
+from calico_node.felix.dataplane.testing import network, worlds
 from calico_node.felix.messages import EndpointId, PortMember
 from libcalico.datastore import keys
 from libcalico.datastore.keys import AffinityKey
@@ -53,8 +53,8 @@ class Datastore:
 
     def interfaces(self):
         """Return the interfaces of the host: name → addresses, or None for those that are gone."""
-        for name in (worlds.OUTSIDE, "wire9"):
-            addresses = [parse_address(text) for text in (*worlds.UPLINK, "192.0.2.77")]
+        for name in (network.OUTSIDE, "wire9"):
+            addresses = [parse_address(text) for text in (*network.UPLINK, "192.0.2.77")]
             kept = self._random.sample(addresses, self._random.randrange(3))
             yield name, self._random.choice([kept, kept, None])
 
@@ -66,7 +66,7 @@ class Datastore:
                 self._facts[key] = None if self._random.random() < 0.2 else codec.encode(resource)
         for cidr in ("10.65.0.0/26", "fd65::/122", "nonsense"):
             if self._random.random() < share:
-                host = self._random.choice([worlds.HOST, worlds.HOST, "node-2"])
+                host = self._random.choice([network.HOST, network.HOST, "node-2"])
                 states = [None, b"", b'{"state":"pending"}', b'{"state":"confirmed"}', b"{"]
                 key = keys.path_of(AffinityKey(host, cidr))
                 self._facts[key] = self._random.choice(states)
@@ -102,10 +102,10 @@ class Datastore:
         cidr = pick(["10.65.0.0/16", "10.66.0.0/16"])
         yield a.a_pool(name="v4", cidr=cidr, nat_outgoing=pick([True, False]), disabled=True)
         yield a.a_pool(name="v6", cidr="fd65::/64", vxlan_mode=pick(["Never", "Always"]))
-        for name in (worlds.HOST, "node-2"):
+        for name in (network.HOST, "node-2"):
             bgp = NodeBGPSpec(ipv4_address=f"172.16.0.{pick([1, 2])}/24", ipv6_address="fd99::1")
             yield a.a_node(name=name, labels={"zone": pick("ab")}, bgp=bgp)
-        for name in ("default", f"node.{worlds.HOST}", "node.other", "some", "more"):
+        for name in ("default", f"node.{network.HOST}", "node.other", "some", "more"):
             yield a.a_felix_configuration(
                 name=name,
                 node_selector=pick(["", "zone == 'a'", "has(zone)"]),
@@ -120,7 +120,7 @@ def codec_id(resource):
 
 
 def told_from_scratch(state, interfaces=()):
-    calculation, dataplane = Calculation(worlds.HOST), Dataplane()
+    calculation, dataplane = Calculation(network.HOST), Dataplane()
     for name, addresses in dict(interfaces).items():
         calculation.on_interface(name, addresses)
     for key in sorted(state):
@@ -133,7 +133,7 @@ def told_from_scratch(state, interfaces=()):
 @given(SEEDS, st.lists(st.sampled_from([0.03, 0.1, 0.5]), max_size=8), st.sampled_from([0, 0.15]))
 def test_the_sum_of_changes_depends_on_the_last_state_only(seed, shares, damage):
     datastore, rng = Datastore(seed, damage=damage), Random(seed)
-    calculation, dataplane, interfaces = Calculation(worlds.HOST), Dataplane(), {}
+    calculation, dataplane, interfaces = Calculation(network.HOST), Dataplane(), {}
     for share in [1.0, *shares]:
         flush_one_in = rng.choice([1, 3, 1000])
         interfaces |= datastore.interfaces()
@@ -178,18 +178,18 @@ def test_host_endpoints_judge_packets_as_the_reference_evaluator_does(seed):
     maker = worlds.WorldMaker(seed)
     maker.change(1.0)
     resources = maker.resources
-    uplink = [parse_address(text) for text in worlds.UPLINK]
+    uplink = [parse_address(text) for text in network.UPLINK]
     state = {keys.path_of(w): codec.encode(r) for w, r in resources.items()}
-    dataplane = told_from_scratch(state, {worlds.OUTSIDE: uplink, "cali1": [], "lo": uplink})
+    dataplane = told_from_scratch(state, {network.OUTSIDE: uplink, "cali1": [], "lo": uplink})
     world = World.of(resources.values())
-    for interface, addresses in ((worlds.OUTSIDE, uplink), ("cali1", []), ("wire9", [])):
-        host = governing(world, worlds.HOST, interface, addresses)
+    for interface, addresses in ((network.OUTSIDE, uplink), ("cali1", []), ("wire9", [])):
+        host = governing(world, network.HOST, interface, addresses)
         there = dataplane.host_endpoints
         told = there.get(interface) or there.get("*")
         assert (told and told.name) == (host and host.id.name)
         if host is not None:
             agree(dataplane, told.policies, world, host, [maker.packet() for _ in range(15)])
-    assert governing(world, worlds.HOST, "lo", uplink) is None
+    assert governing(world, network.HOST, "lo", uplink) is None
     assert "lo" not in dataplane.host_endpoints
 
 
@@ -219,7 +219,7 @@ def agree(dataplane, policies, world, host, packets):
 @settings(max_examples=25, deadline=None)
 @given(SEEDS, st.lists(st.just(0.3), max_size=4))
 def test_sets_hold_what_walking_their_selectors_finds(seed, shares):
-    maker, calculation, dataplane = worlds.WorldMaker(seed), Calculation(worlds.HOST), Dataplane()
+    maker, calculation, dataplane = worlds.WorldMaker(seed), Calculation(network.HOST), Dataplane()
     known = {}
     for share in [1.0, *shares]:
         maker.change(share)
@@ -263,14 +263,14 @@ def expected_members(spec, world):
 
 @pytest.mark.parametrize("key", ["/calico/x", "", "/calico/resources/v3/projectcalico.org/tiers/"])
 def test_other_keys_are_passed_over(key):
-    calculation = Calculation(worlds.HOST)
+    calculation = Calculation(network.HOST)
     calculation.flush()
     calculation.on_update(key, b"{}")
     assert not calculation.flush()
 
 
 def test_set_of_a_shared_address_holds_it_until_the_last_owner_leaves():
-    calculation, dataplane = Calculation(worlds.HOST), Dataplane()
+    calculation, dataplane = Calculation(network.HOST), Dataplane()
 
     def put(resource, *, is_there=True):
         key = keys.path_of(codec_id(resource))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from calico_node.felix.calc.graph import Calculation
 from calico_node.felix.dataplane.commit import Committer
-from calico_node.felix.dataplane.testing import worlds
+from calico_node.felix.dataplane.testing import network, worlds
 from calico_node.felix.dataplane.testing.verdicts import (
     ADDRESSES,
     HOOKS,
@@ -71,8 +71,8 @@ class Felix:
     def __init__(self, disliked=()):
         self.kernel = MoodyKernel(disliked)
         self.resources = {}
-        self._calculation = Calculation(worlds.HOST)
-        self._calculation.on_interface(worlds.OUTSIDE, ADDRESSES)
+        self._calculation = Calculation(network.HOST)
+        self._calculation.on_interface(network.OUTSIDE, ADDRESSES)
         self._program = Program(RULES)
         self.committer = Committer(self._program, self.kernel)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, Literal
 
-from calico_node.felix.dataplane.testing import worlds
+from calico_node.felix.dataplane.testing import network
 from calico_node.felix.nft.keys import Atom
 from calico_node.felix.nft.model import AddressType, CtState, Field, NfProto
 from calico_node.felix.program.settings import FailsafePort, RuleSettings
@@ -26,7 +26,7 @@ from libcalico.policy.hosts import Failsafe
 from libcalico.policy.model import Direction
 
 #: The host's own addresses.
-ADDRESSES: Final = [parse_address(text) for text in worlds.UPLINK]
+ADDRESSES: Final = [parse_address(text) for text in network.UPLINK]
 
 
 def _ports(failsafes: Iterable[Failsafe]) -> tuple[FailsafePort, ...]:
@@ -40,8 +40,8 @@ RULES: Final = RuleSettings(
     allow_ipip_from_workloads=True,
     allow_vxlan_from_workloads=True,
     endpoint_to_host="Return",
-    failsafe_inbound=_ports(worlds.FAILSAFES.inbound),
-    failsafe_outbound=_ports(worlds.FAILSAFES.outbound),
+    failsafe_inbound=_ports(network.FAILSAFES.inbound),
+    failsafe_outbound=_ports(network.FAILSAFES.outbound),
 )
 _ICMP: Final = {4: 1, 6: 58}
 _SOLICITATION: Final = 135
@@ -63,15 +63,15 @@ def decide(world: World, packet: Packet, translated: Packet | None = None) -> Ve
     if not by_workloads.allowed:
         return by_workloads
     way = passage(world, packet, translated)
-    by_host = evaluate_passage(world, way, worlds.FAILSAFES)
+    by_host = evaluate_passage(world, way, network.FAILSAFES)
     return Verdict(by_host.allowed, by_workloads.steps + by_host.steps)
 
 
 def behind_nat(world: World, packet: Packet) -> Packet:
     """Return a packet as the NAT of these worlds leaves it; without tracking there is none."""
-    if is_untracked(world, passage(world, packet), worlds.FAILSAFES):
+    if is_untracked(world, passage(world, packet), network.FAILSAFES):
         return packet
-    return worlds.translated(packet) or packet
+    return network.translated(packet) or packet
 
 
 def passage(world: World, packet: Packet, translated: Packet | None = None) -> Passage:
@@ -80,33 +80,33 @@ def passage(world: World, packet: Packet, translated: Packet | None = None) -> P
     destination = (translated or packet).destination
     if packet.source in ADDRESSES or destination in ADDRESSES:
         kind = "in" if destination in ADDRESSES else "out"
-    arrives, leaves = worlds.place(packet.source), way_out(world, destination)
+    arrives, leaves = network.place(packet.source), way_out(world, destination)
     return Passage(
         kind=kind,
         packet=packet,
         translated=translated,
-        arriving=None if kind == "out" else governing(world, worlds.HOST, arrives, _at(arrives)),
-        leaving=None if kind == "in" else governing(world, worlds.HOST, leaves, _at(leaves)),
-        from_workload=arrives != worlds.OUTSIDE,
-        to_workload=leaves != worlds.OUTSIDE,
+        arriving=None if kind == "out" else governing(world, network.HOST, arrives, _at(arrives)),
+        leaving=None if kind == "in" else governing(world, network.HOST, leaves, _at(leaves)),
+        from_workload=arrives != network.OUTSIDE,
+        to_workload=leaves != network.OUTSIDE,
     )
 
 
 def way_out(world: World, destination: Cidr) -> str:
     """Return the interface that routes lead to; what is for nobody here leaves by the default route."""
     is_local = local_endpoint(world, destination) is not None
-    return worlds.place(destination) if is_local else worlds.OUTSIDE
+    return network.place(destination) if is_local else network.OUTSIDE
 
 
 def local_endpoint(world: World, address: Cidr) -> Endpoint | None:
     """Return the endpoint of this host that has an address; of several the one that comes first by name."""
-    interface = worlds.place(address)
+    interface = network.place(address)
     found = [e for e in world.endpoints_at(address) if interface in e.id.name]
     return min(found, key=lambda e: (e.id.namespace, e.id.name), default=None)
 
 
 def _at(interface: str) -> list[Cidr]:
-    return ADDRESSES if interface == worlds.OUTSIDE else []
+    return ADDRESSES if interface == network.OUTSIDE else []
 
 
 def _decide_about_workloads(world: World, packet: Packet) -> Verdict:
@@ -126,7 +126,7 @@ def _decide_about_workloads(world: World, packet: Packet) -> Verdict:
             steps += verdict.steps
             if not verdict.allowed:
                 return verdict
-        elif direction == "egress" and worlds.place(address) != worlds.OUTSIDE:
+        elif direction == "egress" and network.place(address) != network.OUTSIDE:
             return Verdict(allowed=False)  # an interface that nobody has registered
     return Verdict(allowed=True, steps=steps)
 
@@ -156,7 +156,7 @@ def headers(world: World, packet: Packet) -> dict[Field, Atom]:
         **_transport(packet),
     }
     if way.kind != "out":
-        found[Field.IIFNAME] = worlds.place(packet.source)
+        found[Field.IIFNAME] = network.place(packet.source)
     if way.kind != "in":
         found[Field.OIFNAME] = way_out(world, packet.destination)
     return found

@@ -7,13 +7,23 @@ clients of the store would have them, and small, so that packets decide about al
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from random import Random
 from typing import Any, Final, Literal, TypeVar
 
-from libcalico.net.addresses import Cidr, parse_address, parse_cidr
-from libcalico.policy import Failsafe, Failsafes, Packet
+from calico_node.felix.dataplane.testing.network import (
+    HOST,
+    ICMP_KINDS,
+    LOCAL,
+    OUTSIDE,
+    PORTS,
+    REMOTE,
+    SOURCE_PORTS,
+    STRANGERS,
+    UPLINK,
+    PacketMaker,
+)
+from libcalico.policy import Packet
 from libcalico.resources.endpoints import EndpointPort
 from libcalico.resources.model import Resource, ResourceId, id_of
 from libcalico.resources.names import SERVICE_ACCOUNT_LABEL
@@ -29,56 +39,9 @@ from libcalico.resources.policy import (
 from libcalico.resources.validate import problems_with
 from libcalico.testing import builders as a
 
-_TCP: Final = 6
 T = TypeVar("T")
 P = TypeVar("P", NetworkPolicy, GlobalNetworkPolicy)
 
-HOST: Final = "node-1"
-#: Interfaces of this host's workloads, each with its addresses.
-LOCAL: Final = {
-    f"cali{n}": (f"10.65.0.{n}/32", f"fd65::{n}/128", *(("10.65.9.9/32",) if n == 1 else ()))
-    for n in range(1, 6)
-}
-#: Where everybody else is.
-OUTSIDE: Final = "uplink"
-#: Addresses of the host at its outer interface.
-UPLINK: Final = ("192.0.2.1", "fd00:2::1")
-#: Destination NAT that the host does to TCP, of what arrives and of what it sends itself: address and
-#: port → those behind NAT.
-PUBLISHED: Final = {
-    (UPLINK[0], 8080): ("10.65.0.2", 80),
-    (UPLINK[1], 8080): ("fd65::2", 80),
-    (UPLINK[0], 443): ("198.51.100.5", 80),
-    (UPLINK[1], 443): ("2001:db8::5", 80),
-}
-REDIRECTED: Final = {
-    ("198.51.100.5", 443): ("172.16.0.1", 81),
-    ("2001:db8::5", 443): ("fd99::1", 81),
-}
-#: Open whatever policy says; some to a part of the strangers only.
-FAILSAFES: Final = Failsafes(
-    inbound=(
-        Failsafe(6, 81),
-        Failsafe(17, 53, parse_cidr("172.16.0.0/12")),
-        Failsafe(17, 53, parse_cidr("fd99::/16")),
-        Failsafe(6, 20000),
-    ),
-    outbound=(
-        Failsafe(6, 443, parse_cidr("fd65::/16")),
-        Failsafe(17, 20000),
-        Failsafe(6, 30001),
-    ),
-)
-#: Addresses of workloads of other hosts; the first two have two owners.
-REMOTE: Final = [(f"10.65.1.{n}/32", f"fd65::1:{n}/128") for n in (1, 1, 2, 3, 4)]
-STRANGERS: Final = (
-    "172.16.0.1",
-    "172.16.7.9",
-    "198.51.100.5",
-    "fd99::1",
-    "fd99:7::9",
-    "2001:db8::5",
-)
 _NETS: Final = {
     4: (
         "10.65.0.0/16",
@@ -103,16 +66,7 @@ _NETS: Final = {
         "::/0",
     ),
 }
-#: Low ports are those of servers; rules may look at high ones as source ports.
-PORTS: Final = (53, 80, 81, 443, 8080)
-SOURCE_PORTS: Final = (20000, 30001)
 _RANGES: Final = ("80:443", "1:79", "444:65535", "20000:29999", "30000:65535", "0:65535")
-_ICMP: Final = {
-    4: ((8, 0), (8, 7), (13, 0), (3, 1), (0, 0), (11, 0)),
-    6: ((128, 0), (128, 7), (1, 3), (129, 0), (135, 0)),
-}
-#: Without ports.
-OTHER_PROTOCOLS: Final = (50, 89, 99, 136)
 _PROTOCOLS: Final[tuple[int | str | None, ...]] = (
     *(None, None, "TCP", "TCP", "UDP", "ICMP", "ICMPv6", "SCTP", "UDPLite"),
     *(1, 6, 17, 50, 58, 132, 136),
@@ -161,6 +115,7 @@ class WorldMaker:
 
     def __init__(self, seed: int) -> None:
         self._random = Random(seed)
+        self._packets = PacketMaker(self._random)
         self._slots: dict[str, Callable[[], Resource | None]] = {
             **{interface: partial(self._local, interface) for interface in LOCAL},
             **{f"remote{n}": partial(self._remote, n) for n in range(len(REMOTE))},
@@ -190,51 +145,11 @@ class WorldMaker:
 
     def packet(self) -> Packet:
         """Return a packet that comes from or goes to a workload of this host."""
-        version: Literal[4, 6] = self._random.choice((4, 6))
-        local = [parse_cidr(net) for nets in LOCAL.values() for net in nets]
-        here = self._pick([net for net in local if net.version == version])
-        there = self._pick(
-            [n for n in local + _OTHERS if n.version == version and place(n) != place(here)]
-        )
-        ends = (here, there) if self._maybe(0.6) else (there, here)
-        return self._packet(*ends)
+        return self._packets.packet()
 
     def host_packet(self) -> Packet:
-        """Return a packet that comes from or goes to the host itself, at its outer interface's address."""
-        here = self._pick([parse_address(text) for text in UPLINK])
-        local = [parse_cidr(net) for nets in LOCAL.values() for net in nets]
-        there = self._pick([n for n in local + _OTHERS * 3 if n.version == here.version])
-        ends = (here, there) if self._maybe(0.4) else (there, here)
-        return self._translatable(here) if self._maybe(0.3) else self._packet(*ends)
-
-    def _translatable(self, here: Cidr) -> Packet:
-        """Return a packet to, or from, the host itself, to which destination NAT is done."""
-        strangers = [n for n in map(parse_address, STRANGERS) if n.version == here.version]
-        asked = self._pick(
-            [to for to in (*PUBLISHED, *REDIRECTED) if parse_address(to[0]).version == here.version]
-        )
-        return Packet(
-            source=here if asked in REDIRECTED else self._pick(strangers),
-            destination=parse_address(asked[0]),
-            protocol=_TCP,
-            source_port=self._random.randrange(10000, 60000),
-            destination_port=asked[1],
-        )
-
-    def _packet(self, source: Cidr, destination: Cidr) -> Packet:
-        icmp = {4: 1, 6: 58}[source.version]
-        protocol = self._pick([6, 6, 6, 17, 17, icmp, icmp, 132, self._pick(OTHER_PROTOCOLS)])
-        fields: dict[str, Any] = {}
-        if protocol == icmp:
-            kind, code = self._pick(_ICMP[source.version])
-            fields = {"icmp_type": kind, "icmp_code": code}
-        elif protocol in (6, 17, 132):
-            fresh = self._random.randrange(10000, 60000)
-            source_port = self._pick(SOURCE_PORTS) if self._maybe(0.3) else fresh
-            fields = {"source_port": source_port, "destination_port": self._pick(PORTS)}
-        if protocol not in (6, 17, icmp) and _is_answer(source, destination, protocol):
-            source, destination = destination, source
-        return Packet(source=source, destination=destination, protocol=protocol, **fields)
+        """Return a packet that comes from or goes to the host itself."""
+        return self._packets.host_packet()
 
     # Objects
 
@@ -378,7 +293,7 @@ class WorldMaker:
         )
 
     def _icmp(self, version: int) -> ICMPFields | None:
-        kind, code = self._pick(_ICMP[version])
+        kind, code = self._pick(ICMP_KINDS[version])
         whole = ICMPFields(type=kind, code=code)
         return self._pick((None, ICMPFields(), ICMPFields(type=kind), whole, whole))
 
@@ -447,34 +362,3 @@ class WorldMaker:
 
     def _maybe(self, chance: float) -> bool:
         return self._random.random() < chance
-
-
-def _is_answer(source: Cidr, destination: Cidr, protocol: int) -> bool:
-    """Whether packets of a protocol go the other way between two addresses.
-
-    Connection tracking knows no ports of these protocols: a packet the other way would be an answer.
-    """
-    is_up = source.value < destination.value
-    return is_up == bool((source.value + destination.value + protocol) % 2)
-
-
-def translated(packet: Packet) -> Packet | None:
-    """Return a packet as it is behind destination NAT, None if there is none for it."""
-    is_sent = packet.source.address in UPLINK
-    asked = packet.destination.address, packet.destination_port or 0
-    found = (REDIRECTED if is_sent else PUBLISHED).get(asked) if packet.protocol == _TCP else None
-    if found is None:
-        return None
-    return replace(packet, destination=parse_address(found[0]), destination_port=found[1])
-
-
-def place(address: Cidr) -> str:
-    """Return the interface behind which an address is."""
-    return _PLACES.get(address, OUTSIDE)
-
-
-_OTHERS: Final = [
-    *(parse_cidr(net) for nets in REMOTE for net in nets),
-    *(parse_address(address) for address in STRANGERS),
-]
-_PLACES: Final = {parse_cidr(net): interface for interface, nets in LOCAL.items() for net in nets}
