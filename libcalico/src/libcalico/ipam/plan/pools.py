@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 from libcalico.datastore import keys
 from libcalico.errors import NoPoolError, SelectorSyntaxError, ValidationError
@@ -18,6 +18,7 @@ from libcalico.net.addresses import Cidr, parse_address, parse_cidr
 from libcalico.resources.ippools import IPPool
 from libcalico.resources.model import ResourceId
 from libcalico.resources.nodes import Node
+from libcalico.resources.reservations import IPReservation
 from libcalico.selector.parse import parse as parse_selector
 
 Use = Literal["Workload", "Tunnel", "LoadBalancer"]
@@ -210,7 +211,7 @@ def reservations(view: View, within: Cidr | None = None) -> Reservations:
     """
     ranges = []
     for _, value in view.listing(RESERVATIONS):
-        for text in _reserved_cidrs(value):
+        for text in value.spec.reserved_cidrs if isinstance(value, IPReservation) else ():
             try:
                 ranges.append(
                     parse_cidr(text, strict=False) if "/" in text else parse_address(text)
@@ -218,9 +219,3 @@ def reservations(view: View, within: Cidr | None = None) -> Reservations:
             except ValidationError:
                 continue
     return Reservations(ranges, within)
-
-
-def _reserved_cidrs(value: Any) -> list[str]:
-    spec = value.get("spec") if isinstance(value, dict) else None
-    cidrs = spec.get("reservedCIDRs") if isinstance(spec, dict) else None
-    return [c for c in cidrs if isinstance(c, str)] if isinstance(cidrs, list) else []

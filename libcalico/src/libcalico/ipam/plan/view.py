@@ -18,8 +18,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
 
-import msgspec
-
 from libcalico.datastore import keys
 from libcalico.datastore.keys import IpVersion
 from libcalico.datastore.model import Delete, Put, Revision, Write
@@ -31,8 +29,7 @@ from libcalico.resources.model import ResourceId
 
 CONFIG_KEY = keys.path_of(keys.IpamConfigKey())
 POOLS = keys.resource_prefix("IPPool")
-#: IPReservation is read here only, as plain JSON.
-RESERVATIONS = keys.RESOURCES + "ipreservations/"
+RESERVATIONS = keys.resource_prefix("IPReservation")
 
 
 class Unread(Exception):  # noqa: N818 - a request to the shell, not an error
@@ -71,8 +68,6 @@ def decode(key: str, data: bytes) -> Any:
 
 
 def _decoder_of(key: str) -> Callable[[bytes], Any]:
-    if key.startswith(RESERVATIONS):
-        return _decode_json
     match keys.parse(key):
         case keys.BlockKey():
             return lambda data: Block.decode(data, key)
@@ -85,13 +80,6 @@ def _decoder_of(key: str) -> Callable[[bytes], Any]:
         case ResourceId(kind=kind):
             return lambda data: codec.decode(data, kind=kind)
     return bytes
-
-
-def _decode_json(data: bytes) -> Any:
-    try:
-        return msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-        raise ValidationError(f"not JSON: {problem}") from problem
 
 
 def blocks_prefix(version: int) -> str:
