@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from msgspec import field
 
+from libcalico.resources.durations import GoDuration
 from libcalico.resources.model import KindInfo, Model, Resource
 from libcalico.resources.numorstring import canonical_as_number
 
@@ -60,7 +61,7 @@ class BGPConfigurationSpec(Model):
     prefix_advertisements: list[PrefixAdvertisement] = []
     listen_port: int = 0
     node_mesh_password: BGPPassword | None = None
-    node_mesh_max_restart_time: str | None = None
+    node_mesh_max_restart_time: GoDuration | None = None
     bind_mode: Literal["None", "NodeIP"] | None = None
     ignored_interfaces: list[str] = []
     local_workload_peering_ipv4: str = field(default="", name="localWorkloadPeeringIPV4")
@@ -97,8 +98,8 @@ class BGPPeerSpec(Model):
     next_hop_mode: Literal["Auto", "Self", "Keep"] | None = None
     password: BGPPassword | None = None
     source_address: Literal["UseNodeIP", "None"] | None = None
-    max_restart_time: str | None = None
-    keepalive_time: str | None = None
+    max_restart_time: GoDuration | None = None
+    keepalive_time: GoDuration | None = None
     num_allowed_local_as_numbers: int | None = field(default=None, name="numAllowedLocalASNumbers")
     ttl_security: int | None = None
     reachable_by: str = ""

@@ -31,6 +31,7 @@ from libcalico.resources.names import (
     name_of,
 )
 from libcalico.resources.policy import GlobalNetworkPolicy, NetworkPolicy, PolicyType, Tier
+from libcalico.resources.shape import with_canonical_durations
 from libcalico.resources.staged import (
     StagedGlobalNetworkPolicy,
     StagedKubernetesNetworkPolicy,
@@ -56,8 +57,9 @@ def with_defaults(resource: AnyResource) -> AnyResource:
 
     What cannot be filled in because other fields are wrong stays unset; validation names the cause.
     """
+    canonical = with_canonical_durations(resource)
     fill_in = _FILL_IN.get(type(resource))
-    return cast(AnyResource, fill_in(resource)) if fill_in else resource
+    return cast(AnyResource, fill_in(canonical)) if fill_in else canonical
 
 
 def _pool(pool: IPPool) -> IPPool:

@@ -6,6 +6,7 @@ Source: Go's ``time.ParseDuration`` and ``Duration.String``.
 from __future__ import annotations
 
 import re
+from typing import Annotated, Final
 
 from libcalico.errors import ValidationError
 
@@ -21,6 +22,19 @@ _SECONDS_BY_UNIT = {
 }
 _PART = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
 _WHOLE = re.compile(rf"[+-]?(?:{_PART.pattern})+")
+
+
+#: Marks texts that Go reads as durations, and writes in its own form whatever form they were given in.
+GO_DURATION: Final = "Go duration"
+GoDuration = Annotated[str, GO_DURATION]
+
+
+def canonical_duration(text: str) -> str:
+    """Return a duration as Go writes it (``1m30s`` for ``90s``); what is none stays, for validation."""
+    try:
+        return render_duration(parse_duration(text))
+    except ValidationError:
+        return text
 
 
 def parse_duration(text: str) -> float:

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from msgspec import field
 
+from libcalico.resources.durations import GoDuration
 from libcalico.resources.model import KindInfo, Model, Resource
 from libcalico.resources.numorstring import canonical_port, number_if_numeric
 
@@ -26,7 +27,7 @@ class HealthTimeoutOverride(Model, omit_defaults=False):
     """The watchdog timeout of one subsystem of Felix."""
 
     name: str = ""
-    timeout: str = "0s"
+    timeout: GoDuration = "0s"
 
 
 class RouteTableRange(Model, omit_defaults=False):
@@ -42,20 +43,20 @@ class FelixConfigurationSpec(Model):
     node_selector: str = ""
     use_internal_dataplane_driver: bool | None = None
     dataplane_driver: str = ""
-    dataplane_watchdog_timeout: str | None = None
+    dataplane_watchdog_timeout: GoDuration | None = None
     ipv6_support: bool | None = None
-    route_refresh_interval: str | None = None
-    interface_refresh_interval: str | None = None
-    iptables_refresh_interval: str | None = None
-    iptables_post_write_check_interval: str | None = None
-    iptables_lock_probe_interval: str | None = None
+    route_refresh_interval: GoDuration | None = None
+    interface_refresh_interval: GoDuration | None = None
+    iptables_refresh_interval: GoDuration | None = None
+    iptables_post_write_check_interval: GoDuration | None = None
+    iptables_lock_probe_interval: GoDuration | None = None
     feature_detect_override: str = ""
     feature_gates: str = ""
-    ipsets_refresh_interval: str | None = None
+    ipsets_refresh_interval: GoDuration | None = None
     max_ipset_size: int | None = None
     iptables_backend: str = ""
-    xdp_refresh_interval: str | None = None
-    netlink_timeout: str | None = None
+    xdp_refresh_interval: GoDuration | None = None
+    netlink_timeout: GoDuration | None = None
     metadata_addr: str = ""
     metadata_port: int | None = None
     openstack_region: str = ""
@@ -87,10 +88,10 @@ class FelixConfigurationSpec(Model):
     allow_ipip_packets_from_workloads: bool | None = field(
         default=None, name="allowIPIPPacketsFromWorkloads"
     )
-    reporting_interval: str | None = None
-    reporting_ttl: str | None = field(default=None, name="reportingTTL")
+    reporting_interval: GoDuration | None = None
+    reporting_ttl: GoDuration | None = field(default=None, name="reportingTTL")
     endpoint_reporting_enabled: bool | None = None
-    endpoint_reporting_delay: str | None = None
+    endpoint_reporting_delay: GoDuration | None = None
     endpoint_status_path_prefix: str = ""
     iptables_mark_mask: int | None = None
     disable_conntrack_invalid_check: bool | None = None
@@ -115,8 +116,8 @@ class FelixConfigurationSpec(Model):
     kube_node_port_ranges: list[int | str] | None = None
     policy_sync_path_prefix: str = ""
     usage_reporting_enabled: bool | None = None
-    usage_reporting_initial_delay: str | None = None
-    usage_reporting_interval: str | None = None
+    usage_reporting_initial_delay: GoDuration | None = None
+    usage_reporting_interval: GoDuration | None = None
     nat_port_range: int | str | None = None
     nat_outgoing_address: str = ""
     nat_outgoing_exclusions: str = ""
@@ -128,9 +129,9 @@ class FelixConfigurationSpec(Model):
     external_nodes_list: list[str] | None = None
     debug_memory_profile_path: str = ""
     debug_disable_log_dropping: bool | None = None
-    debug_simulate_calc_graph_hang_after: str | None = None
-    debug_simulate_dataplane_hang_after: str | None = None
-    debug_simulate_dataplane_apply_delay: str | None = None
+    debug_simulate_calc_graph_hang_after: GoDuration | None = None
+    debug_simulate_dataplane_hang_after: GoDuration | None = None
+    debug_simulate_dataplane_apply_delay: GoDuration | None = None
     debug_host: str = ""
     debug_port: int | None = None
     iptables_nat_outgoing_interface_filter: str = field(
@@ -140,7 +141,7 @@ class FelixConfigurationSpec(Model):
     xdp_enabled: bool | None = None
     generic_xdp_enabled: bool | None = field(default=None, name="genericXDPEnabled")
     nftables_mode: str = ""
-    nftables_refresh_interval: str | None = None
+    nftables_refresh_interval: GoDuration | None = None
     nftables_filter_allow_action: str = ""
     nftables_mangle_allow_action: str = ""
     nftables_filter_deny_action: str = ""
@@ -165,7 +166,7 @@ class FelixConfigurationSpec(Model):
     bpf_dsr_optout_cidrs: list[str] | None = field(default=None, name="bpfDSROptoutCIDRs")
     bpf_ext_to_service_connmark: int | None = None
     bpf_kube_proxy_iptables_cleanup_enabled: bool | None = None
-    bpf_kube_proxy_min_sync_period: str | None = None
+    bpf_kube_proxy_min_sync_period: GoDuration | None = None
     bpf_kube_proxy_healthz_port: int | None = None
     bpf_psnat_ports: int | str | None = field(default=None, name="bpfPSNATPorts")
     bpf_map_size_nat_frontend: int | None = field(default=None, name="bpfMapSizeNATFrontend")
@@ -201,7 +202,7 @@ class FelixConfigurationSpec(Model):
     ipv4_elevated_route_priority: int | None = None
     ipv6_normal_route_priority: int | None = None
     ipv6_elevated_route_priority: int | None = None
-    live_migration_route_convergence_time: str | None = None
+    live_migration_route_convergence_time: GoDuration | None = None
     wireguard_enabled: bool | None = None
     wireguard_enabled_v6: bool | None = None
     wireguard_threading_enabled: bool | None = None
@@ -213,7 +214,7 @@ class FelixConfigurationSpec(Model):
     wireguard_mtu: int | None = field(default=None, name="wireguardMTU")
     wireguard_mtu_v6: int | None = field(default=None, name="wireguardMTUV6")
     wireguard_host_encryption_enabled: bool | None = None
-    wireguard_keep_alive: str | None = None
+    wireguard_keep_alive: GoDuration | None = None
     aws_src_dst_check: str = ""
     service_loop_prevention: str = ""
     workload_source_spoofing: str = ""
@@ -224,7 +225,7 @@ class FelixConfigurationSpec(Model):
     istio_ambient_mode: str = ""
     istio_dscp_mark: int | str | None = field(default=None, name="istioDSCPMark")
     windows_manage_firewall_rules: str = ""
-    flow_logs_flush_interval: str | None = None
+    flow_logs_flush_interval: GoDuration | None = None
     flow_logs_goldmane_server: str = ""
     flow_logs_local_reporter: str = ""
     flow_logs_collector_debug_trace: bool | None = None

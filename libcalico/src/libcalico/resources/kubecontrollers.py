@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 
 from msgspec import field
 
+from libcalico.resources.durations import GoDuration
 from libcalico.resources.model import KindInfo, Model, Resource
 
 Switch = Literal["Enabled", "Disabled"]
@@ -36,16 +37,16 @@ class AutoHostEndpoints(Model):
 class NodeController(Model):
     """Cleans up after nodes that are gone. Durations are Go's (``5m0s``)."""
 
-    reconciler_period: str | None = None
+    reconciler_period: GoDuration | None = None
     sync_labels: Switch | None = None
     host_endpoint: AutoHostEndpoints | None = None
-    leak_grace_period: str | None = None
+    leak_grace_period: GoDuration | None = None
 
 
 class PeriodicController(Model):
     """A controller that only has a period. A Go duration."""
 
-    reconciler_period: str | None = None
+    reconciler_period: GoDuration | None = None
 
 
 class LoadBalancerController(Model):
@@ -81,7 +82,9 @@ class KubeControllersConfigurationSpec(Model):
         Literal["None", "Debug", "Info", "Warning", "Error", "Fatal", "Panic"] | None
     ) = None
     health_checks: Switch | None = None
-    etcd_v3_compaction_period: str | None = field(default=None, name="etcdV3CompactionPeriod")
+    etcd_v3_compaction_period: GoDuration | None = field(
+        default=None, name="etcdV3CompactionPeriod"
+    )
     prometheus_metrics_port: int | None = None
     controllers: Controllers = field(default_factory=Controllers)
     debug_profile_port: int | None = None

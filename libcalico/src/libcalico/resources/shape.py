@@ -8,10 +8,11 @@ from __future__ import annotations
 import types
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Final, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
+from libcalico.resources.durations import GO_DURATION, canonical_duration
 from libcalico.resources.model import Model, Resource
 
 #: Marks a field that is written whatever its value.
@@ -29,6 +30,7 @@ class FieldShape:
         unset: the value that is not written, or ALWAYS.
         model: class of the value, or of the members of the list, if it is a model.
         is_map: the value maps text to text; Go writes such maps sorted.
+        is_duration: the value is a Go duration.
     """
 
     attribute: str
@@ -36,6 +38,7 @@ class FieldShape:
     unset: Any
     model: type[Model] | None
     is_map: bool
+    is_duration: bool
 
 
 @cache
@@ -51,6 +54,7 @@ def fields_of(model: type[Model]) -> tuple[FieldShape, ...]:
             ALWAYS if writes_all else _unset_value(model, field),
             _model_in(field.type),
             field.type in (dict[str, str], dict[str, str] | None),
+            _is_duration(field.type),
         )
         for field in ordered
     )
@@ -60,6 +64,33 @@ def fields_of(model: type[Model]) -> tuple[FieldShape, ...]:
 def models_by_name(model: type[Model]) -> dict[str, FieldShape]:
     """Return outside name → field."""
     return {field.name: field for field in fields_of(model)}
+
+
+@cache
+def _holds_durations(model: type[Model]) -> bool:
+    return any(
+        field.is_duration or (field.model is not None and _holds_durations(field.model))
+        for field in fields_of(model)
+    )
+
+
+def with_canonical_durations(model: M) -> M:
+    """Return the model with all its durations, also nested ones, as Go writes them."""
+    if not _holds_durations(type(model)):
+        return model
+    changes: dict[str, Any] = {}
+    for field in fields_of(type(model)):
+        value = getattr(model, field.attribute)
+        if field.is_duration and isinstance(value, str) and value:
+            changes[field.attribute] = canonical_duration(value)
+        elif isinstance(value, Model):
+            changes[field.attribute] = with_canonical_durations(value)
+        elif field.model is not None and isinstance(value, list):
+            changes[field.attribute] = [
+                with_canonical_durations(member) if isinstance(member, Model) else member
+                for member in value
+            ]
+    return model.with_(**changes)
 
 
 def with_unknown_of(new: M, old: Model) -> M:
@@ -105,6 +136,13 @@ def _unset_value(model: type[Model], field: msgspec.structs.FieldInfo) -> Any:
     if field.default_factory in (list, dict):
         return field.default_factory()
     return ALWAYS if field.default is msgspec.NODEFAULT else field.default
+
+
+def _is_duration(hint: Any) -> bool:
+    """Tell whether a type is ``GoDuration`` or ``GoDuration | None``."""
+    if get_origin(hint) is Annotated:
+        return GO_DURATION in get_args(hint)
+    return get_origin(hint) in (Union, types.UnionType) and any(map(_is_duration, get_args(hint)))
 
 
 def _model_in(hint: Any) -> type[Model] | None:

@@ -2,10 +2,17 @@ import pytest
 from hypothesis import given, settings
 
 from libcalico.resources.defaults import FIXED_TIERS, with_defaults
-from libcalico.resources.felixconfig import FelixConfiguration, FelixConfigurationSpec
+from libcalico.resources.felixconfig import (
+    FelixConfiguration,
+    FelixConfigurationSpec,
+    HealthTimeoutOverride,
+)
+from libcalico.resources.felixparams import BY_FIELD
 from libcalico.resources.ippools import IPPool, IPPoolSpec
+from libcalico.resources.kubecontrollers import Controllers, NodeController
 from libcalico.resources.model import ObjectMeta
 from libcalico.resources.policy import Tier
+from libcalico.resources.shape import fields_of
 from libcalico.testing import builders as a
 from libcalico.testing.strategies import resources
 
@@ -81,6 +88,30 @@ def test_felix_settings_get_the_four_fields_of_go(old, balancing, without):
     assert spec.bpf_connect_time_load_balancing == balancing
     assert spec.bpf_host_networked_nat_without_ctlb == without
     assert (spec.nftables_mode, spec.floating_ips) == ("Auto", "Disabled")
+
+
+@pytest.mark.parametrize(
+    ("given_text", "stored"),
+    [
+        ("90s", "1m30s"), ("1m30s", "1m30s"), ("0", "0s"), ("24h", "24h0m0s"), ("0.5m", "30s"),
+        ("1500ms", "1.5s"), ("8760h", "8760h0m0s"), ("-1s", "-1s"), ("soon", "soon"), ("", ""),
+    ],
+)  # fmt: skip
+def test_durations_are_stored_as_go_writes_them(given_text, stored):
+    assert a.a_bgp_peer(keepalive_time=given_text).spec.keepalive_time == stored
+    assert a.a_felix_configuration(reporting_interval=given_text).spec.reporting_interval == stored
+    override = HealthTimeoutOverride(name="x", timeout=given_text)
+    felix = a.a_felix_configuration(health_timeout_overrides=[override])
+    assert felix.spec.health_timeout_overrides[0].timeout == stored
+    node = NodeController(reconciler_period=given_text)
+    config = a.a_kube_controllers_configuration(controllers=Controllers(node=node))
+    assert config.spec.controllers.node.reconciler_period == stored
+
+
+def test_every_duration_of_felix_is_known_as_one():
+    durations = {name for name, param in BY_FIELD.items() if param.type == "duration"}
+    marked = {field.name for field in fields_of(FelixConfigurationSpec) if field.is_duration}
+    assert marked == durations & {field.name for field in fields_of(FelixConfigurationSpec)}
 
 
 def test_defaults_keep_unknown_fields():
