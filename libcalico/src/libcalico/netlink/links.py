@@ -165,6 +165,11 @@ def encode_bridge(
     return _encode_new("bridge", name, b"", _mtu_and_mac(mtu, mac), is_up=is_up)
 
 
+def encode_ifb(name: str) -> bytes:
+    """Return the request that makes a device, up, which sends what is redirected to it on its way."""
+    return _encode_new("ifb", name, b"", [], is_up=True)
+
+
 def encode_vxlan(vxlan: Vxlan, *, is_up: bool = True) -> bytes:
     """Return the request that makes a VXLAN device."""
     data = [

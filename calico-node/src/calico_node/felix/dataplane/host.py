@@ -21,6 +21,7 @@ from calico_node.felix.nft import text
 from calico_node.felix.program.classes import subjects, subjects_of_host
 from calico_node.felix.program.program import Subject
 from calico_node.felix.program.settings import RuleSettings
+from calico_node.felix.shaping.apply import Shaper
 
 
 class Host:
@@ -39,6 +40,7 @@ class Host:
         with ExitStack() as stack:
             self.enforcer = stack.enter_context(closing(Enforcer(rules)))
             self.router = stack.enter_context(closing(Router(routes)))
+            self._shaper = stack.enter_context(closing(Shaper()))
             self.firewall = HostFirewall(firewall, [self.enforcer.port])
             stack.pop_all()
         self._status = StatusFiles(status)
@@ -54,6 +56,7 @@ class Host:
     def close(self) -> None:
         """Close what is open; what was programmed stays."""
         self.firewall.close()
+        self._shaper.close()
         self.router.close()
         self.enforcer.close()
 
@@ -84,6 +87,7 @@ class Host:
             self._commit(changes)
         finally:
             self.router.start()
+            self._shaper.start()
             self._report(changes.endpoints)
             metrics.INITIAL_SECONDS.set(time.perf_counter() - began)
 
@@ -104,6 +108,7 @@ class Host:
         finally:
             try:
                 self.router.apply(changes.endpoints, changes.blocks)
+                self._shaper.apply(changes.endpoints)
             finally:
                 self._report(changes.endpoints)
 
@@ -127,6 +132,7 @@ class Host:
             self.firewall.start()
         finally:
             self.router.retry()
+            self._shaper.retry()
         self._report([endpoint for endpoint, is_ready in self._told.items() if not is_ready])
         self._status.retry()
 
@@ -153,6 +159,7 @@ class Host:
     def take_link_events(self) -> None:
         """Follow the interfaces, and put right what others changed in our routes. Raises as :meth:`start`."""
         interfaces = self.router.take_events()
+        self._shaper.refresh(interfaces)
         self._report({i for name in interfaces for i in self._by_interface.get(name, ())})
 
     def measure(self) -> None:

@@ -57,7 +57,7 @@ Hook = Literal["prerouting", "input", "forward", "output", "postrouting"]
 _LOOPBACK: Final = "lo"
 _UDP, _IPIP = 17, 4
 #: Multicast listeners, and router and neighbour discovery: without these a host has no IPv6.
-_NEIGHBOUR_TYPES: Final = (*range(130, 137), 143)
+NEIGHBOUR_TYPES: Final = (*range(130, 137), 143)
 _OWNER: Final = "host-endpoints"
 _SAVED_BY_TRACKING: Final = Rule(
     (Bits(Field.CT_STATE, CtState.ESTABLISHED | CtState.RELATED), ACCEPT)
@@ -190,7 +190,7 @@ def failsafes(settings: RuleSettings) -> list[Chain]:
 
 
 def _neighbours() -> Iterator[Rule]:
-    discovery = Match(Field.ICMPV6_TYPE, OneOf(_NEIGHBOUR_TYPES))
+    discovery = Match(Field.ICMPV6_TYPE, OneOf(NEIGHBOUR_TYPES))
     yield Rule((discovery, ACCEPT), comment="neighbour discovery")
 
 

@@ -20,6 +20,7 @@ from typing import Final
 from calico_node.felix.messages import Direction, Limits, LocalEndpoint, Quality
 from calico_node.felix.nft.keys import KeyType
 from calico_node.felix.nft.model import (
+    ACCEPT,
     DROP,
     BaseHook,
     Chain,
@@ -29,6 +30,7 @@ from calico_node.felix.nft.model import (
     Match,
     Named,
     NfProto,
+    OneOf,
     Reject,
     RejectWith,
     Rule,
@@ -39,6 +41,7 @@ from calico_node.felix.nft.model import (
     jump,
 )
 from calico_node.felix.program import names
+from calico_node.felix.program.hosts import NEIGHBOUR_TYPES
 from calico_node.felix.program.pending import Pending
 
 _OWNER: Final = "static"
@@ -50,6 +53,10 @@ _RATES: Final = {
     names.RATE_FROM_MAP: Rule((VerdictLookup(Field.IIFNAME, names.RATE_FROM_MAP),)),
     names.RATE_TO_MAP: Rule((VerdictLookup(Field.OIFNAME, names.RATE_TO_MAP),)),
 }
+#: Without neighbours a workload could not even use what the rate leaves it.
+_DISCOVERY: Final = Rule(
+    (Match(Field.ICMPV6_TYPE, OneOf(NEIGHBOUR_TYPES)), ACCEPT), comment="neighbour discovery"
+)
 #: Before policy accepts what belongs to known connections.
 _FORWARD: Final = BaseHook("filter", "forward", -2)
 _INPUT: Final = BaseHook("filter", "input", -2)
@@ -137,10 +144,11 @@ class QualityOfService:
 
     def _write_shared(self) -> None:
         rates = [rule for name, rule in _RATES.items() if self._uses[name]]
-        incoming = [_RATES[names.RATE_FROM_MAP]] if self._uses[names.RATE_FROM_MAP] else []
+        incoming = (_DISCOVERY, _RATES[names.RATE_FROM_MAP])
+        has_incoming = self._uses[names.RATE_FROM_MAP] > 0
         marks = _marks() if self._uses[names.DSCP_MAP] else ()
         self._put_or_drop(_base("qos-FORWARD", _FORWARD, (*rates, *marks)), bool(rates or marks))
-        self._put_or_drop(_base("qos-INPUT", _INPUT, tuple(incoming)), bool(incoming))
+        self._put_or_drop(_base("qos-INPUT", _INPUT, incoming), has_incoming)
         self._put_or_drop(_too_many(), self._uses[names.TOO_MANY] > 0)
 
     def _put_or_drop(self, chain: Chain, is_wanted: bool) -> None:

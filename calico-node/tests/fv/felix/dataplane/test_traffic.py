@@ -4,9 +4,10 @@ A workload behind ``cali1`` (10.65.0.1, fd65::1), a host, and somebody outside (
 reaches everything through the host. Sockets are opened in a namespace and used from here.
 """
 
+import select
 import socket
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 
 import pytest
@@ -264,6 +265,92 @@ def test_what_stays_in_the_pools_is_not_marked(lab):
     lab.udp(lab.workload).sendto(b"hello", (OUTSIDE, PORT))
     _, ancillary, _, _ = server.recvmsg(100, 100)
     assert [data[0] for _, what, data in ancillary if what == socket.IP_TOS] == [0]
+
+
+MEGABYTE = 1_000_000
+#: 2 MB/s, after the first 100 kB.
+SLOW = Limits(bandwidth=8 * 2 * MEGABYTE, burst=8 * 100_000)
+
+
+def seconds_for(lab, sender, receiver, address, size):
+    """How long it takes to send so many bytes over one connection."""
+    server = lab.server(receiver, address)
+    client = lab.connect(sender, address)
+    accepted, _ = server.accept()
+    with accepted:
+        accepted.settimeout(DEADLINE_S)
+        client.setblocking(False)
+        began, left, arrived = time.monotonic(), size, 0
+        while arrived < size:
+            with suppress(BlockingIOError):
+                left -= client.send(bytes(min(left, 65536))) if left else 0
+            if select.select([accepted], [], [], 0 if left else DEADLINE_S)[0]:
+                arrived += len(accepted.recv(1 << 20))
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("direction", ["ingress", "egress"])
+def test_bandwidth_is_limited(lab, direction):
+    lab.start(limited(**{direction: SLOW}))
+    ends = [(lab.outside, lab.workload, WORKLOAD), (lab.workload, lab.outside, OUTSIDE)]
+    limited_way = ends[direction == "egress"]
+    assert seconds_for(lab, *limited_way, 2 * MEGABYTE) > 0.8 * (2 - 0.1) / 2
+
+
+def qdiscs(lab):
+    return lab.host.run(["tc", "qdisc", "show"]).stdout
+
+
+def test_limits_follow_the_endpoint_and_leave_nothing_behind(lab):
+    before = qdiscs(lab)
+    felix = lab.start(limited(ingress=SLOW, egress=SLOW))
+    assert qdiscs(lab).count("tbf") == 2
+    assert "rate 16Mbit" in qdiscs(lab)
+    faster = limited(ingress=replace(SLOW, bandwidth=8 * 4 * MEGABYTE))
+
+    def apply(endpoint):
+        told = Changes(endpoints={EndpointId("ns", "a"): endpoint})
+        lab.host.call(lambda: felix.apply(told))
+
+    apply(faster)
+    assert qdiscs(lab).count("tbf") == 1
+    assert "rate 32Mbit" in qdiscs(lab)
+    assert "ingress" not in qdiscs(lab)
+    apply(ENDPOINT)
+    assert qdiscs(lab) == before
+    apply(faster)
+    apply(None)
+    assert qdiscs(lab) == before
+
+
+def test_an_interface_that_comes_back_is_limited_again(lab):
+    felix = lab.start(limited(ingress=SLOW, egress=SLOW))
+    lab.host.run(["ip", "link", "delete", "cali1"])
+    lab.host.call(felix.take_link_events)
+    assert "tbf" not in qdiscs(lab)
+    lab.host.run(["ip", "link", "add", "cali1", "type", "veth", "peer", "name", "other"])
+    lab.host.call(felix.take_link_events)
+    assert qdiscs(lab).count("tbf") == 2
+
+
+def test_a_run_that_needs_no_limits_removes_those_of_the_one_before(lab):
+    before = qdiscs(lab)
+    lab.start(limited(ingress=SLOW, egress=SLOW)).close()
+    assert "tbf" in qdiscs(lab)
+    lab.start(ENDPOINT)
+    assert qdiscs(lab) == before
+
+
+@pytest.mark.parametrize("foreign", ["root handle 1: htb", "handle ffff: ingress"])
+def test_what_another_program_put_on_the_interface_stays(lab, foreign, caplog):
+    lab.host.run(["tc", "qdisc", "add", "dev", "cali1", *foreign.split()])
+    before = qdiscs(lab)
+    lab.start(limited(ingress=SLOW, egress=SLOW))
+    kind = foreign.rsplit(maxsplit=1)[-1]
+    assert [line for line in qdiscs(lab).splitlines() if kind in line] == [
+        line for line in before.splitlines() if kind in line
+    ]
+    assert "cannot limit bandwidth" in caplog.text
 
 
 FLOATS = replace(
