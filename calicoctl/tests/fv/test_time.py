@@ -90,7 +90,7 @@ def test_history_rollback_and_the_past(ctl, make):
         f"Successfully rolled back 1 'IPPool' resource to revision {changed}\n"
     )
     assert ctl.stored("ippools", "aged")["spec"]["natOutgoing"] is True
-    ctl.etcd.compact(int(changed))
+    ctl.etcd.call("/v3/kv/compaction", {"revision": changed})
     for arguments in (
         ("get", "pools", "--revision", created),
         ("rollback", "pool", "aged", f"--to={created}"),

@@ -25,8 +25,10 @@ _RESOURCES = "calicoctl.cli.resources"
 #: Command → where it is.
 _COMMANDS = {
     "apply": f"{_RESOURCES}:apply",
+    "bgp": "calicoctl.cli.imperative:bgp",
     "cluster": "calicoctl.cli.cluster:cluster",
     "completion": "calicoctl.cli.completion:completion",
+    "config": "calicoctl.cli.imperative:config",
     "create": f"{_RESOURCES}:create",
     "datastore": "calicoctl.cli.datastore:datastore",
     "delete": f"{_RESOURCES}:delete",
@@ -37,6 +39,7 @@ _COMMANDS = {
     "label": f"{_RESOURCES}:label",
     "node": "calicoctl.commands.node:node",
     "patch": f"{_RESOURCES}:patch",
+    "pool": "calicoctl.cli.imperative:pool",
     "replace": f"{_RESOURCES}:replace",
     "rollback": "calicoctl.cli.past:rollback",
     "validate": f"{_RESOURCES}:validate",

@@ -38,7 +38,15 @@ _VARIABLES = {
 _TIMEOUT_S = 60.0
 
 
-@click.group(cls=Group, examples=("calicoctl node run --ip=autodetect", "calicoctl node status"))
+@click.group(
+    cls=Group,
+    lazy={
+        "bgp": "calicoctl.cli.imperative:node_bgp",
+        "remove": "calicoctl.cli.imperative:node_remove",
+        "show": "calicoctl.cli.imperative:node_show",
+    },
+    examples=("calicoctl node run --ip=autodetect", "calicoctl node status"),
+)
 def node() -> None:
     """Run and inspect Calico's services on this host."""
 
@@ -240,6 +248,16 @@ def _native_report() -> tuple[str, str]:
         return json.dumps({"services": {}, "bgp": None}), ""
     done = process.run([program, "status", "--output", "json"], check=False)
     return done.stdout, done.stderr.strip()
+
+
+def require_stopped() -> None:
+    """Refuse to go on while Calico's services run on this host.
+
+    Raises:
+        ConfigError: they do.
+    """
+    if node_container.is_running() or _runs_natively():
+        raise ConfigError("Calico runs on this host; stop it first: calicoctl node stop")
 
 
 def _runs_natively() -> bool:
