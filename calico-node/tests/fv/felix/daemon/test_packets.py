@@ -168,25 +168,3 @@ def test_garbage_in_place_of_policy_denies_everybody_and_stops_nothing(felix, ga
     felix.delete(a.a_global_policy(name="garbage"))
     felix.wait_row("Objects", "all can be used")
     felix.wait_outcomes(api, web, felix.OPEN)
-
-
-@pytest.mark.parametrize(
-    "tampering",
-    [
-        "nft flush table inet calico",
-        "nft delete table inet calico",
-        "ip route flush dev caliweb",
-        "ip link set caliweb down; ip link set caliweb up",
-    ],
-)
-def test_what_others_break_is_put_right(felix, tampering):
-    felix.start()
-    felix.put(DENY_WEB)
-    web, api = felix.connect("web"), felix.connect("api")
-    felix.wait_policy("deny-web")
-    before = felix.table()
-    felix.host.sh(tampering)
-    felix.wait(lambda: felix.table() == before, "the table is back")
-    felix.wait_outcomes(web, api, felix.OPEN)
-    assert felix.outcomes(api, web) == felix.CLOSED
-    felix.wait_outcomes(felix.host, web, felix.OPEN)
