@@ -75,3 +75,17 @@ def test_checksystem(ctl):
     (ctl.folder / "config").write_text("CONFIG_VETH=y\n")
     assert ctl("node", "checksystem", "-f", "config").out.count("OK") < out.count("OK")
     assert "cannot be read" in ctl("node", "checksystem", "-f", "gone").err
+
+
+@pytest.mark.parametrize("arguments", [("checksystem", "--fix"), ("diags",)])
+def test_old_names_work_and_say_what_to_use(ctl, tmp_path, arguments):
+    done = ctl(*arguments, TMPDIR=str(tmp_path))
+    assert done.code == 0
+    assert f"use calicoctl node {arguments[0]}" in done.err
+    assert "System meets" in done.out or "Diags saved to" in done.out
+
+
+def test_status_under_its_old_name(ctl):
+    old, new = ctl("status", "--runtime=docker"), ctl("node", "status")
+    assert (old.code, old.out) == (new.code, new.out)
+    assert "use calicoctl node status" in old.err

@@ -26,6 +26,7 @@ _RESOURCES = "calicoctl.cli.resources"
 _COMMANDS = {
     "apply": f"{_RESOURCES}:apply",
     "bgp": "calicoctl.cli.imperative:bgp",
+    "checksystem": "calicoctl.cli.renamed:checksystem",
     "cluster": "calicoctl.cli.cluster:cluster",
     "completion": "calicoctl.cli.completion:completion",
     "config": "calicoctl.cli.imperative:config",
@@ -34,6 +35,7 @@ _COMMANDS = {
     "delete": f"{_RESOURCES}:delete",
     "history": "calicoctl.cli.past:history",
     "ipam": "calicoctl.cli.ipam:ipam",
+    "diags": "calicoctl.cli.renamed:diags",
     "diff": "calicoctl.cli.past:diff",
     "get": f"{_RESOURCES}:get",
     "label": f"{_RESOURCES}:label",
@@ -42,6 +44,7 @@ _COMMANDS = {
     "pool": "calicoctl.cli.imperative:pool",
     "replace": f"{_RESOURCES}:replace",
     "rollback": "calicoctl.cli.past:rollback",
+    "status": "calicoctl.cli.renamed:status",
     "validate": f"{_RESOURCES}:validate",
     "version": f"{_RESOURCES}:show_version",
 }
