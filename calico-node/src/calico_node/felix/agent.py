@@ -17,7 +17,7 @@ from typing import Final
 
 from calico_node.felix import config as felix_config
 from calico_node.felix import dump, metrics
-from calico_node.felix.calc.graph import Calculation, prefixes
+from calico_node.felix.calc.graph import Calculation, overlay_prefixes, prefixes
 from calico_node.felix.config import Config, Source
 from calico_node.felix.dataplane.audits import Schedule
 from calico_node.felix.dataplane.host import Host
@@ -78,6 +78,7 @@ class Felix:
         self._host: Host | None = None
         self._unprogrammed: list[Changes] = []
         self._unread: set[Group] = set(prefixes(hostname))
+        self._overlay_wanted = asyncio.Event()
         self._away: dict[Group, str] = {}
         self._problems: dict[str, Problem] = {}
         for name in (_DATASTORE, _CONFIGURATION, _OBJECTS):
@@ -115,6 +116,11 @@ class Felix:
         """Whether nothing hangs."""
         return self._health.summary().live
 
+    @property
+    def overlay_wanted(self) -> asyncio.Event:
+        """Set once a pool is encapsulated: then :func:`.overlay_prefixes` are to be followed, too."""
+        return self._overlay_wanted
+
     def close(self) -> None:
         """Close what is open. What was programmed stays in force."""
         self._interfaces.close()
@@ -136,6 +142,9 @@ class Felix:
                     self._found(tuple(group))
                 case Disconnected(reason=reason):
                     self._lost(tuple(group), reason)
+        if self._calculation.has_overlay and not self._overlay_wanted.is_set():
+            self._overlay_wanted.set()
+            self._unread.add(overlay_prefixes())
         self._program()
         self._report_datastore()
         metrics.UPDATE_SECONDS.observe(time.perf_counter() - began)
@@ -236,7 +245,7 @@ class Felix:
 
     def _start(self) -> None:
         """Take over from a previous run."""
-        settings = host_settings(self._config)
+        settings = host_settings(self._config, self._hostname)
         status = Path(self._config["EndpointStatusPathPrefix"])
         try:
             host = Host(*settings, status)
@@ -256,7 +265,7 @@ class Felix:
         found = felix_config.from_stored(self._hostname, stored)
         try:
             config = felix_config.resolve((*found, *self._own))
-            settings = host_settings(config)
+            settings = host_settings(config, self._hostname)
         except ConfigError as error:
             log.error("configuration cannot be used, keeping the old one error=%s", error)
             detail = f"cannot be used, keeping the old one: {error}"
@@ -323,5 +332,6 @@ class Felix:
         refused = [f"{subject} denies: {why}" for subject, why in host.enforcer.refused.items()]
         if host.firewall.problem:
             refused.append(f"host's firewall not changed: {host.firewall.problem}")
+        refused += [f"no VXLAN: IPv{v}: {why}" for v, why in host.overlays.problems.items()]
         detail = "; ".join(refused) or ("in sync" if host.is_in_sync else "trying again")
         self._health.report(DATAPLANE, Report(ready=host.is_in_sync, detail=detail))

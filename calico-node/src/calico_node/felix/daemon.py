@@ -16,7 +16,7 @@ from calico_node import paths
 from calico_node.felix import config as felix_config
 from calico_node.felix import dump, local, metrics
 from calico_node.felix.agent import Felix
-from calico_node.felix.calc.graph import prefixes
+from calico_node.felix.calc.graph import overlay_prefixes, prefixes
 from calico_node.felix.config import Config
 from calico_node.felix.loggers import Loggers
 from calico_node.felix.reporting.apply import report_endpoints, report_life
@@ -50,6 +50,7 @@ async def run(felix: Felix, backend: AsyncBackend, health: Aggregator) -> None:
             )
             for group in prefixes(felix.hostname):
                 tasks.create_task(_follow(felix, backend, group))
+            tasks.create_task(_follow_overlay(felix, backend))
             tasks.create_task(_tend(felix))
             tasks.create_task(report_life(felix, backend))
             tasks.create_task(report_endpoints(felix, backend))
@@ -64,6 +65,12 @@ async def _follow(felix: Felix, backend: AsyncBackend, group: Sequence[str]) -> 
     async with aclosing(follow(backend, group)) as batches:
         async for changes in batches:
             felix.take(group, changes)
+
+
+async def _follow_overlay(felix: Felix, backend: AsyncBackend) -> None:
+    """Where the cluster's blocks are changes with every workload: only an overlay makes it worth knowing."""
+    await felix.overlay_wanted.wait()
+    await _follow(felix, backend, overlay_prefixes())
 
 
 async def _tend(felix: Felix) -> None:

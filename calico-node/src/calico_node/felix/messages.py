@@ -217,6 +217,35 @@ class Pool:
     ipip: str = "Never"
     vxlan: str = "Never"
 
+    @property
+    def is_overlay(self) -> bool:
+        """Whether packets between its hosts are encapsulated, all or some."""
+        return {self.ipip, self.vxlan} != {"Never"}
+
+
+@dataclass(frozen=True, slots=True)
+class Vtep:
+    """A node's end of the VXLAN overlay of one family: the tunnel's address, and its MAC of 6 bytes."""
+
+    address: Cidr
+    mac: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NodeNetwork:
+    """How a node is reached. ``addresses``: at most one of each family, with the length of its network."""
+
+    addresses: tuple[Cidr, ...] = ()
+    vteps: tuple[Vtep, ...] = ()
+
+    def address(self, version: int) -> Cidr | None:
+        """Return its address of a family, host bits kept."""
+        return next((a for a in self.addresses if a.version == version), None)
+
+    def vtep(self, version: int) -> Vtep | None:
+        """Return its end of the overlay of a family."""
+        return next((v for v in self.vteps if v.address.version == version), None)
+
 
 @dataclass(frozen=True, slots=True)
 class SetChange:
@@ -256,6 +285,8 @@ class Changes:
     pools: Mapping[str, Pool | None] = field(default_factory=dict)
     blocks: Mapping[Cidr, bool | None] = field(default_factory=dict)
     hosts: Mapping[str, tuple[Cidr, ...] | None] = field(default_factory=dict)
+    nodes: Mapping[str, NodeNetwork | None] = field(default_factory=dict)
+    remotes: Mapping[Cidr, str | None] = field(default_factory=dict)
     problems: Mapping[str, Problem | None] = field(default_factory=dict)
     config: tuple[Mapping[str, str], ...] | None = None
     ready: bool | None = None
@@ -271,6 +302,8 @@ class Changes:
             self.pools,
             self.blocks,
             self.hosts,
+            self.nodes,
+            self.remotes,
             self.problems,
         )
         return sum(map(len, parts)) + (self.config is not None) + (self.ready is not None)

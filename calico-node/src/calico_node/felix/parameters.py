@@ -79,7 +79,6 @@ NOT_YET: Final[frozenset[str]] = frozenset(
         "InterfaceExclude",
         "IpInIpEnabled",
         "IpInIpMtu",
-        "MtuIfacePattern",
         "NftablesFilterAllowAction",
         "NftablesMangleAllowAction",
         "ProgramClusterRoutes",
@@ -93,9 +92,6 @@ NOT_YET: Final[frozenset[str]] = frozenset(
         "RouteSyncDisabled",
         "ServiceLoopPrevention",
         "VxlanEnabled",
-        "VxlanMTU",
-        "VxlanMTUV6",
-        "VxlanVNI",
     }
 )
 

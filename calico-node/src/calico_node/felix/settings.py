@@ -14,6 +14,7 @@ from calico_node.felix.loggers import LogSettings
 from calico_node.felix.nft.keys import Range
 from calico_node.felix.program import logs
 from calico_node.felix.program.settings import MarkMaskError, Marks, RuleSettings, failsafe_ports
+from calico_node.felix.routes.overlay import OverlaySettings
 from libcalico.errors import ConfigError
 from libcalico.net.addresses import Cidr, parse_address
 
@@ -76,9 +77,15 @@ def audit_intervals(config: Config) -> dict[Audit, float]:
     }
 
 
-def host_settings(config: Config) -> tuple[RuleSettings, RouteSettings, FirewallSettings]:
-    """Return what the dataplane depends on. Raises as :func:`rule_settings`."""
-    return rule_settings(config), route_settings(config), firewall_settings(config)
+def host_settings(
+    config: Config, hostname: str
+) -> tuple[RuleSettings, RouteSettings, FirewallSettings]:
+    """Return what the dataplane of a node depends on. Raises as :func:`rule_settings`."""
+    return (
+        rule_settings(config),
+        route_settings(config, hostname),
+        firewall_settings(config),
+    )
 
 
 def rule_settings(config: Config) -> RuleSettings:
@@ -119,8 +126,8 @@ def rule_settings(config: Config) -> RuleSettings:
     )
 
 
-def route_settings(config: Config) -> RouteSettings:
-    """Return what routes depend on."""
+def route_settings(config: Config, hostname: str = "") -> RouteSettings:
+    """Return what routes of a node depend on."""
     return RouteSettings(
         interface_prefixes=_prefixes(config),
         protocol=config["DeviceRouteProtocol"],
@@ -131,6 +138,7 @@ def route_settings(config: Config) -> RouteSettings:
         sources=_sources(config.values),
         ipv6=config["Ipv6Support"],
         ip_forwarding=config["IpForwarding"] == "Enabled",
+        overlay=overlay_settings(config, hostname),
         floating_ips=_has_floating_ips(config),
     )
 
@@ -140,6 +148,18 @@ def firewall_settings(config: Config) -> FirewallSettings:
     return FirewallSettings(
         interface_prefixes=_prefixes(config),
         appends=config["ChainInsertMode"] == "Append",
+        versions=(4, 6) if config["Ipv6Support"] else (4,),
+    )
+
+
+def overlay_settings(config: Config, hostname: str) -> OverlaySettings:
+    """Return what a node's tunnels depend on."""
+    return OverlaySettings(
+        hostname=hostname,
+        vni=config["VxlanVNI"],
+        port=config["VxlanPort"],
+        mtus={4: config["VxlanMTU"], 6: config["VxlanMTUV6"]},
+        mtu_interfaces=config["MtuIfacePattern"],
         versions=(4, 6) if config["Ipv6Support"] else (4,),
     )
 

@@ -32,6 +32,7 @@ from calico_node.startup.model import (
     Version,
 )
 from calico_node.startup.settings import Settings
+from calico_node.tunnels import apply as tunnels
 from libcalico.client.client import Client
 from libcalico.errors import (
     AlreadyExistsError,
@@ -176,6 +177,7 @@ def _store(settings: Settings, facts: HostFacts, client: Client) -> StartupPlan:
     for resource in planned.defaults:
         _write(client, resource)
     client.ensure_initialized(DATA_MODEL_VERSION, settings.cluster_type)
+    tunnels.assign(client, planned.node_name)
     return planned
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import signal
 import threading
@@ -11,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 
 from calico_node import paths
+from calico_node.tunnels import apply as tunnels
 from calico_node.workloads.listener import Listener
 from calico_node.workloads.server import WorkloadServer
 from libcalico.datastore import config
@@ -48,6 +50,7 @@ def main(environ: Mapping[str, str]) -> int:
         server = WorkloadServer(listener, lambda call: answer(call, connections))
         _stop_on_signals(server)
         threading.Thread(target=_warm_up, args=(connections,), daemon=True).start()
+        threading.Thread(target=_keep_tunnels, args=(environ, places), daemon=True).start()
         _log.info("workload server listens socket=%s", path)
         server.serve()
     connections.close()
@@ -60,6 +63,15 @@ def _warm_up(connections: Connections) -> None:
         connections.warm_up()
     except CalicoError as error:
         _log.warning("datastore is not at hand yet error=%r", str(error))
+
+
+def _keep_tunnels(environ: Mapping[str, str], places: paths.Paths) -> None:
+    """Keep the addresses of this node's tunnels: this process is the one of this node that assigns."""
+    try:
+        node_name = environ.get("NODENAME") or places.nodename.read_text(encoding="utf-8").strip()
+        asyncio.run(tunnels.keep(config.load(environ), node_name))
+    except (OSError, CalicoError) as error:
+        _log.warning("tunnel addresses stay as they are error=%r", str(error))
 
 
 def _stop_on_signals(server: WorkloadServer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Final, NamedTuple, cast
 
 import msgspec
@@ -9,7 +10,7 @@ import msgspec
 from calico_node.felix.calc.active import Definition
 from calico_node.felix.calc.decode import Reading
 from calico_node.felix.calc.rules import compile_rules
-from calico_node.felix.messages import Pool
+from calico_node.felix.messages import NodeNetwork, Pool, Vtep
 from libcalico.errors import ValidationError
 from libcalico.net.addresses import Cidr, parse_address, parse_cidr, parse_interface
 from libcalico.resources import codec
@@ -19,13 +20,15 @@ from libcalico.resources.nodes import Node
 from libcalico.resources.policy import Rule
 
 _ABSENT: Final = "it is treated as absent"
+_MAC_BYTES: Final = 6
 
 
 class NodeFacts(NamedTuple):
-    """A node's labels, and its addresses of both families."""
+    """A node's labels, its addresses of both families, and how it is reached."""
 
     labels: dict[str, str]
     addresses: tuple[Cidr, ...]
+    network: NodeNetwork = NodeNetwork()
 
 
 def allow_all() -> Definition:
@@ -51,10 +54,15 @@ def node(value: bytes) -> Reading[NodeFacts | None]:
         stored = cast(Node, codec.decode(value, kind="Node", keep_unknown=False))
     except ValidationError as error:
         return Reading(None, f"{error}; {_ABSENT}")
+    labels = stored.metadata.labels
     try:
-        return Reading(NodeFacts(stored.metadata.labels, _addresses(stored)))
+        addresses = _addresses(stored)
     except ValidationError as error:
-        return Reading(NodeFacts(stored.metadata.labels, ()), f"{error}; it has no address")
+        return Reading(NodeFacts(labels, ()), f"{error}; it has no address")
+    try:
+        return Reading(NodeFacts(labels, addresses, NodeNetwork(_networks(stored), _vteps(stored))))
+    except ValidationError as error:
+        return Reading(NodeFacts(labels, addresses), f"{error}; it has no tunnel")
 
 
 def _addresses(stored: Node) -> tuple[Cidr, ...]:
@@ -66,6 +74,45 @@ def _addresses(stored: Node) -> tuple[Cidr, ...]:
         if found := [known.address for known in stored.spec.addresses if known.type == kind]:
             return tuple(parse_address(text) for text in found)
     return ()
+
+
+def _networks(stored: Node) -> tuple[Cidr, ...]:
+    """Return the node's addresses with the length of their networks, as far as BGP's tell it."""
+    bgp = stored.spec.bgp
+    texts = [text for text in (bgp.ipv4_address, bgp.ipv6_address) if text] if bgp else []
+    return tuple(map(parse_interface, texts)) if texts else _addresses(stored)
+
+
+def _vteps(stored: Node) -> tuple[Vtep, ...]:
+    """Return its ends of the VXLAN overlay, with MACs as its Felix derives them unless it wrote others.
+
+    Source: calico-dataplane reference, section 3.3.
+    """
+    spec, name = stored.spec, stored.metadata.name
+    ends = (
+        (spec.ipv4_vxlan_tunnel_addr, spec.vxlan_tunnel_mac_addr, name),
+        (spec.ipv6_vxlan_tunnel_addr, spec.vxlan_tunnel_mac_addr_v6, f"{name}-v6"),
+    )
+    return tuple(
+        Vtep(parse_address(address), _mac(mac) if mac else _derived_mac(seed))
+        for address, mac, seed in ends
+        if address
+    )
+
+
+def _derived_mac(seed: str) -> bytes:
+    digest = hashlib.sha1(seed.encode(), usedforsecurity=False).digest()
+    return b"\x66" + digest[:5]
+
+
+def _mac(text: str) -> bytes:
+    try:
+        found = bytes.fromhex(text.replace(":", "").replace("-", ""))
+    except ValueError:
+        found = b""
+    if len(found) != _MAC_BYTES:
+        raise ValidationError(f"{text!r} is no MAC")
+    return found
 
 
 def is_ready(value: bytes) -> Reading[bool]:

@@ -12,17 +12,19 @@ from calico_node.felix.calc.endpoints import LocalEndpoints
 from calico_node.felix.calc.hostendpoints import HostEndpoints
 from calico_node.felix.calc.ipsets import IpSets
 from calico_node.felix.calc.policies import PolicyResolver
+from calico_node.felix.calc.remotes import Remotes
 from calico_node.felix.calc.told import Told
 from calico_node.felix.messages import (
     ActivePolicy,
     Changes,
     EndpointId,
+    NodeNetwork,
     PolicyId,
     Pool,
     Problem,
 )
 from libcalico.datastore import keys
-from libcalico.datastore.keys import AffinityKey
+from libcalico.datastore.keys import AffinityKey, BlockKey
 from libcalico.net.addresses import Cidr
 from libcalico.resources.model import ResourceId
 from libcalico.resources.names import DEFAULT_ALLOW_PROFILE
@@ -34,6 +36,11 @@ _Taker = Callable[[ResourceId, bytes | None], str]
 def prefixes(hostname: str) -> tuple[tuple[str, ...], ...]:
     """Return what is to be followed, in groups; the keys of a group are watched together."""
     return (keys.RESOURCES,), (keys.affinity_prefix(hostname),)
+
+
+def overlay_prefixes() -> tuple[str, ...]:
+    """Return what else is to be followed once :attr:`Calculation.has_overlay`."""
+    return (keys.BLOCKS,)
 
 
 class Sizes(NamedTuple):
@@ -74,6 +81,9 @@ class Calculation:
         self._pools: Told[str, Pool] = Told()
         self._blocks: Told[Cidr, bool] = Told()
         self._hosts: Told[str, tuple[Cidr, ...]] = Told()
+        self._nodes: Told[str, NodeNetwork] = Told()
+        self._remotes = Remotes(hostname)
+        self._overlays: set[str] = set()
         self._problems: Told[str, Problem] = Told()
         self._ready: Told[str, bool] = Told()
         self._configuration = Configuration(hostname)
@@ -99,6 +109,11 @@ class Calculation:
         """Whether the datastore may be used: the ClusterInformation says so; without one it may not."""
         return self._ready.get("") or False
 
+    @property
+    def has_overlay(self) -> bool:
+        """Whether a pool is encapsulated, so that it matters where the cluster's blocks are."""
+        return bool(self._overlays)
+
     def on_update(self, key: str, value: bytes | None) -> None:
         """The datastore holds this value at this key, or, None, nothing."""
         match keys.parse(key):
@@ -107,6 +122,8 @@ class Calculation:
                     self._note(which, take(which, value))
             case AffinityKey(host=self._hostname, cidr=text):
                 self._note(key, self._take_affinity(text, value))
+            case BlockKey(cidr=text):
+                self._note(key, self._remotes.put(text, value))
 
     def on_interface(self, name: str, addresses: Collection[Cidr] | None) -> None:
         """An interface of this host that is no workload's has these addresses, or, None, is gone."""
@@ -140,6 +157,8 @@ class Calculation:
             pools=self._pools.take(),
             blocks=self._blocks.take(),
             hosts=self._hosts.take(),
+            nodes=self._nodes.take(),
+            remotes=self._remotes.take(),
             problems=self._problems.take(),
             config=self._configuration.take(),
             ready=self._ready.take().get(""),
@@ -210,7 +229,10 @@ class Calculation:
 
     def _take_pool(self, which: ResourceId, value: bytes | None) -> str:
         found = decode.Reading(None) if value is None else facts.pool(value)
-        self._pools.put(which.name, found.value)
+        pool = found.value
+        self._pools.put(which.name, pool)
+        is_overlay = pool is not None and pool.is_overlay
+        (self._overlays.add if is_overlay else self._overlays.discard)(which.name)
         return found.problem
 
     def _take_node(self, which: ResourceId, value: bytes | None) -> str:
@@ -219,6 +241,8 @@ class Calculation:
         if which.name == self._hostname:
             self._configuration.label({} if node is None else node.labels)
         self._hosts.put(which.name, None if node is None else node.addresses or None)
+        is_reached = node is not None and node.network.addresses
+        self._nodes.put(which.name, node.network if node and is_reached else None)
         return found.problem
 
     def _take_configuration(self, which: ResourceId, value: bytes | None) -> str:

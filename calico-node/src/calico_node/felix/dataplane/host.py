@@ -10,6 +10,7 @@ from pathlib import Path
 from calico_node.felix import dump, metrics
 from calico_node.felix.dataplane.audits import Audit
 from calico_node.felix.dataplane.enforcer import Enforcer
+from calico_node.felix.dataplane.overlays import Overlays
 from calico_node.felix.dataplane.router import Router, RouteSettings
 from calico_node.felix.dataplane.states import State, States
 from calico_node.felix.dataplane.status import StatusFiles
@@ -21,6 +22,7 @@ from calico_node.felix.nft import text
 from calico_node.felix.program.classes import subjects, subjects_of_host
 from calico_node.felix.program.program import Subject
 from calico_node.felix.program.settings import RuleSettings
+from calico_node.felix.routes.overlay import Changed
 from calico_node.felix.shaping.apply import Shaper
 
 
@@ -40,6 +42,7 @@ class Host:
         with ExitStack() as stack:
             self.enforcer = stack.enter_context(closing(Enforcer(rules)))
             self.router = stack.enter_context(closing(Router(routes)))
+            self.overlays = stack.enter_context(closing(Overlays(routes.overlay, self.router)))
             self._shaper = stack.enter_context(closing(Shaper()))
             self.firewall = HostFirewall(firewall, [self.enforcer.port])
             stack.pop_all()
@@ -56,6 +59,7 @@ class Host:
     def close(self) -> None:
         """Close what is open; what was programmed stays."""
         self.firewall.close()
+        self.overlays.close()
         self._shaper.close()
         self.router.close()
         self.enforcer.close()
@@ -63,7 +67,7 @@ class Host:
     @property
     def is_in_sync(self) -> bool:
         """Whether the kernel has everything that it should have."""
-        return self.enforcer.is_in_sync and self.router.is_in_sync
+        return all((self.enforcer.is_in_sync, self.router.is_in_sync, self.overlays.is_in_sync))
 
     @property
     def watched(self) -> tuple[tuple[int, Callable[[], None]], ...]:
@@ -72,6 +76,7 @@ class Host:
             (self.enforcer.monitor.fileno(), self.repair_policy),
             (self.router.monitor.fileno(), self.take_link_events),
             (self.firewall.monitor.fileno(), self.firewall.repair),
+            (self.overlays.monitor.fileno(), self.overlays.take_events),
         )
 
     def start(self, changes: Changes) -> None:
@@ -89,6 +94,7 @@ class Host:
             self.router.start()
             self._shaper.start()
             self._report(changes.endpoints)
+            self.overlays.program()
             metrics.INITIAL_SECONDS.set(time.perf_counter() - began)
 
     def apply(self, changes: Changes) -> None:
@@ -96,6 +102,7 @@ class Host:
         began = time.perf_counter()
         self._note(changes)
         self._commit(changes)
+        self.overlays.program()
         metrics.BATCH_SIZE.observe(len(changes))
         metrics.MESSAGES.inc(len(changes))
         metrics.APPLY_SECONDS.observe(time.perf_counter() - began)
@@ -106,8 +113,10 @@ class Host:
             self.enforcer.apply(changes)
             self.firewall.start()
         finally:
+            overlay = Changed(changes.pools, changes.nodes, changes.remotes)
             try:
-                self.router.apply(changes.endpoints, changes.blocks)
+                remotes = self.overlays.change(overlay)
+                self.router.apply(changes.endpoints, changes.blocks, remotes)
                 self._shaper.apply(changes.endpoints)
             finally:
                 self._report(changes.endpoints)
@@ -122,6 +131,7 @@ class Host:
         finally:
             try:
                 self.router.reconfigure(routes)
+                self.overlays.reconfigure(routes.overlay)
             finally:
                 self._report(self._endpoints)
 
@@ -132,6 +142,7 @@ class Host:
             self.firewall.start()
         finally:
             self.router.retry()
+            self.overlays.program()
             self._shaper.retry()
         self._report([endpoint for endpoint, is_ready in self._told.items() if not is_ready])
         self._status.retry()

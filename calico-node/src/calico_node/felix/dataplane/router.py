@@ -1,19 +1,22 @@
 """Keeps the routes and interface settings of this host as they are wanted. Synchronous.
 
-Ours are: routes through workload interfaces with our priority, and blackholes with our protocol
-number. Nothing else is looked at. What another process removes or changes is put right as soon as
-the kernel tells; after lost notifications everything is read anew.
+Ours are: routes through workload interfaces with our priority, and those with our protocol number that lead
+nowhere or to another node. Nothing else is looked at. What another process removes or changes is put right
+as soon as the kernel tells; after lost notifications everything is read anew.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from calico_node.felix import metrics
+from calico_node.felix.dataplane.routelinks import RouteLinks
+from calico_node.felix.dataplane.workloadlinks import WorkloadLinks
 from calico_node.felix.messages import EndpointId, LocalEndpoint
-from calico_node.felix.routes.plan import Installed, Link, Operation, Wanted, plan
+from calico_node.felix.routes.overlay import OverlaySettings
+from calico_node.felix.routes.plan import Installed, Operation, Target, Wanted, plan
 from libcalico.errors import NetlinkError, OverrunError
 from libcalico.net.addresses import Cidr
 from libcalico.netlink import links, monitor, routes, sysctl
@@ -32,6 +35,7 @@ class RouteSettings:
         protocol: protocol number of routes to workloads.
         priorities: metric of routes to workloads, by IP version.
         sources: preferred source address of routes to workloads, by IP version.
+        overlay: what tunnels depend on.
         floating_ips: whether there are routes to floating addresses, too.
     """
 
@@ -43,6 +47,7 @@ class RouteSettings:
     sources: Mapping[int, Cidr] = field(default_factory=dict)
     ipv6: bool = True
     ip_forwarding: bool = True
+    overlay: OverlaySettings = field(default_factory=OverlaySettings)
     floating_ips: bool = False
 
 
@@ -52,13 +57,10 @@ class Router:
     def __init__(self, settings: RouteSettings) -> None:
         self._settings = settings
         self._wanted = Wanted(has_floating=settings.floating_ips)
-        self._links: dict[str, Link] = {}
-        self._names: dict[int, str] = {}
+        self._links = RouteLinks(settings.interface_prefixes)
+        self._workloads = WorkloadLinks(ipv6=settings.ipv6)
         self._installed: dict[Cidr, Installed] = {}
-        self._configured: dict[str, int] = {}
-        self._settled: dict[str, int] = {}
         self._waiting: set[Cidr] = set()
-        self._unconfigured: set[str] = set()
         self._is_started = False
         self._socket = NetlinkSocket(NETLINK_ROUTE)
         try:
@@ -79,21 +81,24 @@ class Router:
 
     def describe(self) -> list[str]:
         """Return a line for each route that is installed or waits, for people."""
-        places = {
-            d: f"dev {self._names.get(i.index)}" for d, i in self._installed.items() if i.index
-        }
-        lines = [f"{d} {places.get(d, 'blackhole')}" for d in sorted(self._installed)]
+        lines = [f"{d} {self._describe(self._installed[d])}" for d in sorted(self._installed)]
         return lines + [f"{destination} waits" for destination in sorted(self._waiting)]
+
+    def _describe(self, way: Installed) -> str:
+        if not way.index:
+            return "blackhole"
+        via = f"via {way.gateway.address} " if way.gateway else ""
+        return f"{via}dev {self._links.name(way.index) or way.index}"
 
     @property
     def interfaces(self) -> int:
         """How many workload interfaces there are."""
-        return len(self._links)
+        return sum(map(self._links.is_workload, self._links.by_name))
 
     @property
     def is_in_sync(self) -> bool:
         """Whether every route that can be is installed."""
-        return self._is_started and not self._waiting and not self._unconfigured
+        return self._is_started and not self._waiting and not self._workloads.unconfigured
 
     def start(self) -> None:
         """Turn on forwarding, and make the kernel have what is wanted, in place of what a previous run left.
@@ -113,15 +118,15 @@ class Router:
 
     def reconfigure(self, settings: RouteSettings) -> None:
         """Take over another configuration and install every route anew. Raises as :meth:`start`."""
-        if settings == self._settings:
+        if settings == replace(self._settings, overlay=settings.overlay):
             return
         try:
             self._remove(list(self._installed))
         finally:
             self._settings = settings
             self._wanted.enable_floating(is_enabled=settings.floating_ips)
-            self._configured.clear()
-            self._unconfigured.clear()
+            self._links.prefixes = settings.interface_prefixes
+            self._workloads = WorkloadLinks(ipv6=settings.ipv6)
             self._is_started = False
         self.start()
 
@@ -129,15 +134,18 @@ class Router:
         self,
         endpoints: Mapping[EndpointId, LocalEndpoint | None],
         blocks: Mapping[Cidr, bool | None],
+        remotes: Mapping[Cidr, Target | None] | None = None,
     ) -> None:
-        """Take in changed endpoints and blocks, and install what can be, once this has started.
+        """Take in changed endpoints, own blocks, and what is at other nodes (None: gone).
+
+        What can be is installed, once this has started.
 
         What the kernel refuses is logged and tried again by :meth:`retry`.
 
         Raises:
             NetlinkError: answers were lost.
         """
-        touched = self._wanted.change(endpoints, blocks)
+        touched = self._wanted.change(endpoints, blocks, remotes or {})
         if not self._is_started:
             return
         for endpoint in endpoints.values():
@@ -145,11 +153,23 @@ class Router:
                 self._configure(endpoint.interface)
         self._sync(touched)
 
+    def call(self, aliases: Mapping[str, int]) -> None:
+        """Let targets call these links (by index) by other names, too. Raises as :meth:`apply`."""
+        changed = self._links.call(aliases)
+        if changed and self._is_started:
+            self._sync({d for name in changed for d in self._wanted.through(name)})
+
+    def recover(self) -> None:
+        """Read links and routes anew, and put right what differs. Raises as :meth:`apply`."""
+        if self._is_started:
+            self._read()
+            self._sync(None)
+
     def retry(self) -> None:
         """Try what failed again. Raises as :meth:`start`."""
         if not self._is_started:
             self.start()
-        for interface in list(self._unconfigured):
+        for interface in list(self._workloads.unconfigured):
             self._configure(interface)
         if self._waiting:
             self._sync(set(self._waiting))
@@ -166,27 +186,23 @@ class Router:
 
     def audit_interfaces(self) -> None:
         """Set up every workload interface anew, for nothing tells of changed settings."""
-        self._configured.clear()
+        self._workloads.doubt()
         for interface in self._wanted.interfaces():
             self._configure(interface)
 
     def is_ready(self, endpoint: LocalEndpoint) -> bool:
         """Return whether an endpoint's interface is up and set up, and its routes are installed."""
-        link = self._links.get(endpoint.interface)
+        link = self._links.by_name.get(endpoint.interface)
         if link is None or not link.is_up:
             return False
-        if self._configured.get(endpoint.interface) != link.index:
+        if not self._workloads.is_configured(endpoint.interface, link):
             return False
-        return all(
-            (there := self._installed.get(address)) is not None and there.index == link.index
-            for address in endpoint.addresses
-        )
+        return all(self._installed.get(a) == Installed(link.index) for a in endpoint.addresses)
 
     def has_failed(self, endpoint: LocalEndpoint) -> bool:
         """Return whether the kernel refused a route or a setting of an endpoint's interface."""
-        return endpoint.interface in self._unconfigured or not self._waiting.isdisjoint(
-            endpoint.addresses
-        )
+        is_unconfigured = endpoint.interface in self._workloads.unconfigured
+        return is_unconfigured or not self._waiting.isdisjoint(endpoint.addresses)
 
     def take_events(self) -> set[str]:
         """Put right what changed; return the workload interfaces whose state changed.
@@ -200,15 +216,14 @@ class Router:
             events = self._monitor.read()
         except OverrunError:
             log.warning("lost notifications of links and routes; reading them again")
-            self._read()
-            self._sync(None)
-            return set(self._links)
+            self.recover()
+            return set(self._links.by_name)
         metrics.INTERFACE_EVENTS.observe(len(events))
         for event in events:
             match event:
                 case monitor.LinkEvent(link=link, is_gone=is_gone):
                     # One by one: an interface that is up again has lost its routes all the same.
-                    for interface in self._take_link(link, is_gone=is_gone):
+                    for interface in self._links.take(link, is_gone=is_gone):
                         self._forget_dead(interface)
                         changed.add(interface)
                 case monitor.RouteEvent(route=route, is_gone=is_gone):
@@ -224,71 +239,46 @@ class Router:
 
     @metrics.ROUTE_RESYNC_SECONDS.time()
     def _read(self) -> None:
-        self._links.clear()
-        self._names.clear()
-        for link in links.list_links(self._socket):
-            self._take_link(link, is_gone=False)
+        self._links.read(links.list_links(self._socket))
         self._installed.clear()
         for version in self._versions():
             for route in routes.list_routes(self._socket, version):
                 if self._is_ours(route):
-                    self._installed[route.dst] = Installed(self._index(route))
+                    self._installed[route.dst] = _installed(route)
 
     def _versions(self) -> tuple[int, ...]:
         return (4, 6) if self._settings.ipv6 else (4,)
 
-    def _index(self, route: Route) -> int:
-        return 0 if route.type == routes.BLACKHOLE else route.oif
-
     def _is_ours(self, route: Route) -> bool:
         if route.table != routes.TABLE_MAIN:
             return False
-        if route.type == routes.BLACKHOLE:
-            return route.protocol == routes.PROTOCOL_FELIX
+        is_felix = route.protocol == routes.PROTOCOL_FELIX
+        if route.type == routes.BLACKHOLE or route.gateway is not None:
+            return is_felix
         return (
-            self._is_workload(self._names.get(route.oif, ""))
+            self._links.is_workload(self._links.name(route.oif))
             and route.priority == self._settings.priorities[route.dst.version]
             and route.dst.is_address
         )
-
-    def _is_workload(self, interface: str) -> bool:
-        return interface.startswith(self._settings.interface_prefixes)
-
-    def _take_link(self, link: links.Link, *, is_gone: bool) -> set[str]:
-        """Note a link; return the workload interfaces that appear, vanish, or go up or down."""
-        changed: set[str] = set()
-        old_name = self._names.get(link.ifindex)
-        if old_name is not None and (is_gone or old_name != link.name):
-            changed.add(old_name)
-            self._names.pop(link.ifindex)
-            if self._links.get(old_name, Link(0, is_up=False)).index == link.ifindex:
-                del self._links[old_name]
-        if not is_gone and self._is_workload(link.name):
-            seen = Link(link.ifindex, link.is_up)
-            if self._links.get(link.name) != seen:
-                changed.add(link.name)
-            self._links[link.name] = seen
-            self._names[link.ifindex] = link.name
-        return changed
 
     def _take_route(self, route: Route, *, is_gone: bool) -> set[Cidr]:
         """Note what somebody did to a route of ours; return its destination if it is to be looked at."""
         there = self._installed.get(route.dst)
         if not self._is_ours(route):
             return set()
-        index = self._index(route)
-        if is_gone and there is not None and there.index == index:
+        seen = _installed(route)
+        if is_gone and there == seen:
             del self._installed[route.dst]
             metrics.REPAIRS.labels("routes").inc()
             return {route.dst}
-        if not is_gone and there != Installed(index):
-            self._installed[route.dst] = Installed(index)
+        if not is_gone and there != seen:
+            self._installed[route.dst] = seen
             return {route.dst}
         return set()
 
     def _forget_dead(self, interface: str) -> None:
         """Routes through an interface that is down or gone went with it, without a word for IPv4."""
-        link = self._links.get(interface)
+        link = self._links.by_name.get(interface)
         for destination in self._wanted.through(interface):
             there = self._installed.get(destination)
             if there is None or not there.index:
@@ -299,37 +289,11 @@ class Router:
     # What we do to it
 
     def _configure(self, interface: str) -> None:
-        """Make a workload interface answer for its gateway and forward; once for each new device."""
-        self._unconfigured.discard(interface)
-        link = self._links.get(interface)
-        if link is None or self._configured.get(interface) == link.index:
-            return
-        settings = {
-            sysctl.interface_key(4, interface, "route_localnet"): 1,
-            sysctl.interface_key(4, interface, "proxy_arp"): 1,
-            sysctl.neighbour_key(4, interface, "proxy_delay"): 0,
-            sysctl.interface_key(4, interface, "forwarding"): 1,
-        }
-        if self._settings.ipv6:
-            settings |= {
-                sysctl.interface_key(6, interface, "accept_ra"): 0,
-                sysctl.interface_key(6, interface, "proxy_ndp"): 1,
-                sysctl.interface_key(6, interface, "forwarding"): 1,
-            }
-        try:
-            changed = sysctl.apply(settings)
-        except NetlinkError as error:
-            # It may have gone meanwhile: then a link event will tell, and there is nothing to try again.
-            log.warning("cannot configure interface interface=%s error=%s", interface, error)
-            self._unconfigured.add(interface)
-            return
-        if changed and self._settled.get(interface) == link.index:
-            log.warning("settings were changed interface=%s settings=%s", interface, list(changed))
-            metrics.REPAIRS.labels("sysctls").inc(len(changed))
-        self._configured[interface] = self._settled[interface] = link.index
+        if self._links.is_workload(interface):
+            self._workloads.configure(interface, self._links.by_name.get(interface))
 
     def _sync(self, among: Collection[Cidr] | None) -> None:
-        operations = plan(self._wanted.targets, self._links, self._installed, among)
+        operations = plan(self._wanted.targets, self._links.by_name, self._installed, among)
         operations = [o for o in operations if o.destination.version in self._versions()]
         looked_at = set(among) if among is not None else set(self._waiting)
         self._waiting -= looked_at
@@ -348,16 +312,12 @@ class Router:
 
     def _requests(self, operation: Operation) -> list[bytes]:
         """Return the messages of one operation; a route of another kind in its place goes first."""
-        there = self._installed.get(operation.destination)
-        removal = (
-            []
-            if there is None
-            else [routes.encode_delete(self._route(operation.destination, there.index))]
-        )
-        if operation.index is None:
+        there, way = self._installed.get(operation.destination), operation.way
+        removal = [routes.encode_delete(self._route(operation.destination, there))] if there else []
+        if way is None:
             return removal
-        replacement = routes.encode_replace(self._route(operation.destination, operation.index))
-        changes_kind = there is not None and bool(there.index) != bool(operation.index)
+        replacement = routes.encode_replace(self._route(operation.destination, way))
+        changes_kind = there is not None and _kind(there) != _kind(way)
         return [*removal, replacement] if changes_kind else [replacement]
 
     def _note(self, operation: Operation, refusal: NetlinkError | None) -> None:
@@ -365,33 +325,44 @@ class Router:
             log.warning("cannot change route dst=%s error=%s", operation.destination, refusal)
             metrics.FAILURES.inc()
             self._waiting.add(operation.destination)
-        elif operation.index is None:
+        elif operation.way is None:
             self._installed.pop(operation.destination, None)
         else:
-            self._installed[operation.destination] = Installed(operation.index)
+            self._installed[operation.destination] = operation.way
 
     def _remove(self, destinations: Collection[Cidr]) -> None:
-        requests = [
-            routes.encode_delete(self._route(d, self._installed[d].index)) for d in destinations
-        ]
+        requests = [routes.encode_delete(self._route(d, self._installed[d])) for d in destinations]
         for error in self._socket.batch(requests):
             if not _is_gone(error):
                 raise error
         for destination in destinations:
             del self._installed[destination]
 
-    def _route(self, destination: Cidr, index: int) -> Route:
-        if not index:
-            return Route(destination, type=routes.BLACKHOLE, protocol=routes.PROTOCOL_FELIX)
+    def _route(self, destination: Cidr, way: Installed) -> Route:
+        if not way.index:
+            return Route(destination, type=routes.BLACKHOLE)
+        if way.gateway is not None:
+            return Route(destination, oif=way.index, gateway=way.gateway, onlink=way.onlink)
         version = destination.version
         return Route(
             destination,
-            oif=index,
+            oif=way.index,
             scope=routes.SCOPE_LINK if version == 4 else routes.SCOPE_UNIVERSE,
             protocol=self._settings.protocol,
             priority=self._settings.priorities[version],
             src=self._settings.sources.get(version),
         )
+
+
+def _installed(route: Route) -> Installed:
+    """Return what a route of ours does."""
+    index = 0 if route.type == routes.BLACKHOLE else route.oif
+    return Installed(index, route.gateway)
+
+
+def _kind(way: Installed) -> int:
+    """Return what tells routes that can be replaced from those that stand beside each other."""
+    return 2 if way.gateway is not None else int(bool(way.index))
 
 
 def _is_gone(error: NetlinkError) -> bool:

@@ -7,7 +7,7 @@ nowhere, so that a packet to an unassigned address does not leave by the default
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from calico_node.felix.messages import EndpointId, LocalEndpoint
 from libcalico.net.addresses import Cidr
@@ -15,9 +15,16 @@ from libcalico.net.addresses import Cidr
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where packets go: to a workload's interface, or nowhere (an empty name)."""
+    """Where packets go: through an interface, or nowhere (an empty name).
+
+    Attributes:
+        gateway: address of the router or tunnel end; None to what is on the link itself.
+        onlink: the gateway need not be reachable by another route.
+    """
 
     interface: str = ""
+    gateway: Cidr | None = None
+    onlink: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,24 +37,27 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """A route of ours as the kernel has it: index of its interface, 0 for nowhere."""
+    """A route of ours as the kernel has it: index of its interface, 0 for nowhere; and its gateway."""
 
     index: int
+    gateway: Cidr | None = None
+    onlink: bool = field(default=False, compare=False)  # the kernel does not tell it for IPv6
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """Make the route to ``destination`` lead to ``index``, or, None, remove it."""
+    """Make the route to ``destination`` be as given, or, None, remove it."""
 
     destination: Cidr
-    index: int | None
+    way: Installed | None
 
 
 class Wanted:
     """Destination → target, kept under change, so that a change costs its own size.
 
-    Of two endpoints with one address the one with the lowest identity has it. A block of one
-    single address needs no route to nowhere. Floating addresses count while they are enabled.
+    Of two endpoints with one address the one with the lowest identity has it. What a local endpoint has
+    is not looked for elsewhere. A block of one single address needs no route to nowhere. Floating
+    addresses count while they are enabled.
     """
 
     def __init__(self, *, has_floating: bool = False) -> None:
@@ -56,14 +66,25 @@ class Wanted:
         self._endpoints: dict[EndpointId, LocalEndpoint] = {}
         self._claims: dict[Cidr, set[EndpointId]] = {}
         self._blocks: set[Cidr] = set()
+        self._remotes: dict[Cidr, Target] = {}
 
     def change(
         self,
         endpoints: Mapping[EndpointId, LocalEndpoint | None],
         blocks: Mapping[Cidr, bool | None],
+        remotes: Mapping[Cidr, Target | None],
     ) -> set[Cidr]:
-        """Take in changed endpoints and blocks (None: gone); return the destinations to look at."""
-        touched: set[Cidr] = set(blocks)
+        """Take in changed endpoints, own blocks, and what is at other nodes (None: gone).
+
+        Returns:
+            The destinations to look at.
+        """
+        touched: set[Cidr] = blocks.keys() | remotes.keys()
+        for destination, target in remotes.items():
+            if target is None:
+                self._remotes.pop(destination, None)
+            else:
+                self._remotes[destination] = target
         for endpoint_id, endpoint in endpoints.items():
             touched |= self._claim(endpoint_id, endpoint)
         for block, is_ours in blocks.items():
@@ -114,7 +135,9 @@ class Wanted:
             self.targets[destination] = Target(self._endpoints[min(claims)].interface)
             return
         self._claims.pop(destination, None)
-        if destination in self._blocks and not destination.is_address:
+        if destination in self._remotes:
+            self.targets[destination] = self._remotes[destination]
+        elif destination in self._blocks and not destination.is_address:
             self.targets[destination] = Target()
         else:
             self.targets.pop(destination, None)
@@ -136,19 +159,19 @@ def plan(
     looked_at = wanted.keys() | installed.keys() if among is None else among
     operations = []
     for destination in sorted(looked_at):
-        index = _index(wanted.get(destination), links)
+        way = _way(wanted.get(destination), links)
         there = installed.get(destination)
-        if index is None and there is not None:
-            operations.append(Operation(destination, None))
-        elif index is not None and (there is None or there.index != index):
-            operations.append(Operation(destination, index))
+        if way != there:
+            operations.append(Operation(destination, way))
     return operations
 
 
-def _index(target: Target | None, links: Mapping[str, Link]) -> int | None:
+def _way(target: Target | None, links: Mapping[str, Link]) -> Installed | None:
     if target is None:
         return None
     if not target.interface:
-        return 0
+        return Installed(0)
     link = links.get(target.interface)
-    return link.index if link is not None and link.is_up else None
+    if link is None or not link.is_up:
+        return None
+    return Installed(link.index, target.gateway, target.onlink)

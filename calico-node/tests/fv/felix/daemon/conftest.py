@@ -41,10 +41,10 @@ class Felix:
     OPEN, CLOSED = ["open", "open"], ["timeout", "timeout"]
     wait = staticmethod(wait)
 
-    def __init__(self, lab):
-        self.lab, self.host, self.etcd = lab, lab.hosts[0], lab.etcd
+    def __init__(self, lab, index=0, first=1):
+        self.lab, self.host, self.etcd = lab, lab.hosts[index], lab.etcd
         self.process = None
-        self._numbers = iter(range(1, 99))
+        self._numbers = iter(range(first, 99))
         self.host.env |= {
             "NODENAME": self.host.name,
             "ETCD_ENDPOINTS": self.etcd.endpoint,
@@ -232,3 +232,9 @@ def felix(lab, basics):
     made = Felix(lab(1))
     made.put(*basics)
     return made
+
+
+@pytest.fixture
+def felix_of():
+    """What gives the Felix of one of several hosts, whose workloads are numbered from a number."""
+    return Felix

@@ -1,14 +1,15 @@
 """Pools, hosts, blocks, configuration and readiness, as they are told."""
 
+import hashlib
 import json
 
 import pytest
 
 from calico_node.felix.calc.graph import Calculation, prefixes
-from calico_node.felix.messages import Pool, Problem
+from calico_node.felix.messages import Pool, Problem, Vtep
 from libcalico.datastore import keys
 from libcalico.datastore.keys import AffinityKey
-from libcalico.net.addresses import parse_cidr
+from libcalico.net.addresses import parse_address, parse_cidr, parse_interface
 from libcalico.resources import codec
 from libcalico.resources.model import ResourceId, id_of
 from libcalico.resources.nodes import NodeAddress, NodeBGPSpec
@@ -206,3 +207,41 @@ def test_readiness_is_known_without_a_flush(calculation):
     cluster = a.a_cluster_information()
     calculation.on_update(keys.path_of(id_of(cluster)), codec.encode(cluster))
     assert calculation.is_ready
+
+
+def test_a_node_tells_how_it_is_reached(calculation):
+    told = flush_with(
+        calculation,
+        a.a_node(
+            name="far",
+            bgp=NodeBGPSpec(ipv4_address="172.16.0.7/24"),
+            ipv4_vxlan_tunnel_addr="10.65.0.1",
+            ipv6_vxlan_tunnel_addr="fd65::1",
+            vxlan_tunnel_mac_addr_v6="66:00:00:00:00:09",
+        ),
+    ).nodes["far"]
+    assert told.addresses == (parse_interface("172.16.0.7/24"),)
+    derived = b"\x66" + hashlib.sha1(b"far").digest()[:5]
+    assert told.vtep(4) == Vtep(parse_address("10.65.0.1"), derived)
+    assert told.vtep(6) == Vtep(parse_address("fd65::1"), bytes.fromhex("660000000009"))
+
+
+@pytest.mark.parametrize(
+    "field", [{"vxlan_tunnel_mac_addr": "66:zz"}, {"ipv6_vxlan_tunnel_addr": "10.0.0.300"}]
+)
+def test_a_node_with_a_tunnel_that_cannot_be_read_keeps_its_address(calculation, field):
+    changes = flush_with(
+        calculation, a.a_node(name="far", ipv4_vxlan_tunnel_addr="10.65.0.1", **field)
+    )
+    assert changes.hosts["far"]
+    assert "far" not in changes.nodes
+    assert changes.problems
+
+
+def test_blocks_are_needed_while_a_pool_is_encapsulated(calculation):
+    flush_with(calculation, a.a_pool(name="p"))
+    assert not calculation.has_overlay
+    flush_with(calculation, a.a_pool(name="p", vxlan_mode="CrossSubnet"))
+    assert calculation.has_overlay
+    flush_with(calculation, a.a_pool(name="p", vxlan_mode="Never"))
+    assert not calculation.has_overlay

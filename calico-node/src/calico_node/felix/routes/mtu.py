@@ -1,0 +1,31 @@
+"""How large packets of workloads can be. Pure.
+
+Source: calico-dataplane reference, sections 3.3, 3.4 and 3.9.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+#: Bytes that VXLAN adds, by the outer packet's IP version.
+VXLAN_OVERHEAD: Final = {4: 50, 6: 70}
+#: What any network carries, for a host none of whose interfaces is known as its own.
+FALLBACK: Final = 1460
+
+
+def of_host(links: Iterable[tuple[str, int]], pattern: str) -> int:
+    """Return the smallest MTU of the host's own interfaces.
+
+    Args:
+        links: name and MTU of each interface.
+        pattern: what the names of the host's own interfaces match.
+    """
+    own = re.compile(pattern)
+    return min((size for name, size in links if own.search(name)), default=FALLBACK)
+
+
+def of_vxlan(version: int, host_mtu: int, configured: Mapping[int, int]) -> int:
+    """Return the MTU of a VXLAN device; what is configured (not 0) counts."""
+    return configured.get(version, 0) or host_mtu - VXLAN_OVERHEAD[version]

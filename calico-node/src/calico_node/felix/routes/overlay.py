@@ -1,0 +1,159 @@
+"""Which routes and peers the encapsulated pools need, as a function of pools, nodes and blocks. Pure.
+
+A destination of an encapsulated pool that is at another node is reached through the tunnel: by way of that
+node's tunnel address. With CrossSubnet a node in our own subnet is reached directly.
+
+Source: calico-dataplane reference, sections 3.2 and 3.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, TypeVar
+
+from calico_node.felix.messages import NodeNetwork, Pool, Vtep
+from calico_node.felix.routes.plan import Target
+from libcalico.net.addresses import Cidr
+
+#: Names of our VXLAN devices, by IP version. Source: calico-dataplane reference, section 3.3.
+VXLAN_DEVICES: Final = {4: "vxlan.calico", 6: "vxlan-v6.calico"}
+#: What stands in a target for the interface that has the node's own address, by IP version.
+NODE_LINKS: Final = {4: "(IPv4 of the node)", 6: "(IPv6 of the node)"}
+
+_ANY_INTERFACE: Final = "^((en|wl|ww|sl|ib)[Pcopsvx].*|(eth|wlan|wwan).*)"
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+@dataclass(frozen=True, slots=True)
+class OverlaySettings:
+    """What the overlay depends on beside the datastore's objects. Defaults are Felix's.
+
+    Attributes:
+        hostname: this node.
+        vni: VXLAN network identifier.
+        port: UDP port, of all hosts.
+        mtus: of the devices by IP version; 0 or absent: what the host's interfaces leave.
+        mtu_interfaces: what the names of the host's own interfaces match.
+        versions: of IP.
+    """
+
+    hostname: str = ""
+    vni: int = 4096
+    port: int = 4789
+    mtus: Mapping[int, int] = field(default_factory=dict)
+    mtu_interfaces: str = _ANY_INTERFACE
+    versions: tuple[int, ...] = (4, 6)
+
+
+class Peer(NamedTuple):
+    """Another node's end of the overlay: tunnel address, its MAC, and the node's own address."""
+
+    address: Cidr
+    mac: bytes
+    host: Cidr
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What changed of an overlay: pools by name, nodes by name, destinations that are at other nodes."""
+
+    pools: Mapping[str, Pool | None]
+    nodes: Mapping[str, NodeNetwork | None]
+    remotes: Mapping[Cidr, str | None]
+
+
+class Overlay:
+    """Kept under change: a change costs its own size, unless it is of a pool or of this node.
+
+    Args:
+        hostname: this node.
+    """
+
+    def __init__(self, hostname: str) -> None:
+        self._hostname = hostname
+        self._pools: dict[str, Pool] = {}
+        self._nodes: dict[str, NodeNetwork] = {}
+        self._remotes: dict[Cidr, str] = {}
+        self._by_node: dict[str, set[Cidr]] = {}
+
+    @property
+    def own(self) -> NodeNetwork:
+        """How this node is reached."""
+        return self._nodes.get(self._hostname, NodeNetwork())
+
+    def change(self, changed: Changed) -> dict[Cidr, Target | None]:
+        """Take in what changed; return the targets of all destinations that it may concern."""
+        touched = set(changed.remotes)
+        _update(self._pools, changed.pools)
+        _update(self._nodes, changed.nodes)
+        for destination, node in changed.remotes.items():
+            self._move(destination, node)
+        if changed.pools or self._hostname in changed.nodes:
+            touched |= self._remotes.keys()
+        else:
+            touched.update(*(self._by_node.get(node, ()) for node in changed.nodes))
+        return {destination: self._target(destination) for destination in touched}
+
+    def is_wanted(self, version: int) -> bool:
+        """Whether a pool of a family is encapsulated in VXLAN."""
+        return any(p.cidr.version == version and p.vxlan != "Never" for p in self._pools.values())
+
+    def peers(self, version: int) -> set[Peer]:
+        """Return the other nodes' ends. Of two with one tunnel address or MAC the first by name has it."""
+        found: dict[Cidr, Peer] = {}
+        macs: set[bytes] = set()
+        for name in sorted(self._nodes):
+            network = self._nodes[name]
+            peer = _peer(network.vtep(version), network.address(version))
+            if name == self._hostname or peer is None:
+                continue
+            if peer.address not in found and peer.mac not in macs:
+                found[peer.address] = peer
+                macs.add(peer.mac)
+        return set(found.values())
+
+    def _move(self, destination: Cidr, node: str | None) -> None:
+        if (old := self._remotes.pop(destination, None)) is not None:
+            self._by_node[old].discard(destination)
+        if node is not None:
+            self._remotes[destination] = node
+            self._by_node.setdefault(node, set()).add(destination)
+
+    def _target(self, destination: Cidr) -> Target | None:
+        node, pool = self._remotes.get(destination), self._pool(destination)
+        if node is None or pool is None or pool.vxlan == "Never":
+            return None
+        version, network = destination.version, self._nodes.get(node, NodeNetwork())
+        if pool.vxlan == "CrossSubnet" and (near := self._near(network, version)) is not None:
+            return Target(NODE_LINKS[version], near)
+        peer = _peer(network.vtep(version), network.address(version))
+        return None if peer is None else Target(VXLAN_DEVICES[version], peer.address, onlink=True)
+
+    def _near(self, network: NodeNetwork, version: int) -> Cidr | None:
+        """Return the address of a node that is in our own subnet."""
+        own, other = self.own.address(version), network.address(version)
+        if own is None or other is None or not own.masked().contains(other.host()):
+            return None
+        return other.host()
+
+    def _pool(self, destination: Cidr) -> Pool | None:
+        """Return the pool that holds a destination: the smallest, should they overlap."""
+        holding = [p for p in self._pools.values() if p.cidr.contains(destination)]
+        return max(holding, key=lambda pool: pool.cidr.prefix, default=None)
+
+
+def _peer(vtep: Vtep | None, address: Cidr | None) -> Peer | None:
+    if vtep is None or address is None:
+        return None
+    return Peer(vtep.address, vtep.mac, address.host())
+
+
+def _update(kept: dict[_K, _V], changes: Mapping[_K, _V | None]) -> None:
+    for name, value in changes.items():
+        if value is None:
+            kept.pop(name, None)
+        else:
+            kept[name] = value

@@ -1,0 +1,193 @@
+"""Two hosts, and workloads that reach each other through VXLAN, in both families."""
+
+import json
+
+import pytest
+
+from calico_test.probes import Probe
+from libcalico.datastore import keys
+from libcalico.datastore.keys import AffinityKey, BlockKey
+from libcalico.resources.nodes import NodeBGPSpec
+from libcalico.testing import builders as a
+
+BLOCKS = [("10.65.0.0/26", "fd65::/122"), ("10.65.0.64/26", "fd65::40/122")]
+TUNNELS = [("10.65.0.50", "fd65::3f"), ("10.65.0.120", "fd65::78")]
+FORGET_PEERS = """
+ip neighbour flush dev vxlan.calico nud permanent
+bridge fdb show dev vxlan.calico | while read mac rest; do bridge fdb delete $mac dev vxlan.calico self; done
+"""
+DENY_WEB = a.a_global_policy(name="deny-web", selector="app == 'web'", ingress=[a.a_rule("Deny")])
+
+
+class Pair:
+    """Two hosts' Felixes with one datastore: ``east`` and ``west``, each with a block of both pools."""
+
+    def __init__(self, felixes):
+        self.felixes = self.east, self.west = felixes
+        self.put_nodes(TUNNELS)
+        for felix, blocks in zip(felixes, BLOCKS, strict=True):
+            for cidr in blocks:
+                self.put_block(felix.host.name, cidr)
+
+    def put_nodes(self, tunnels, lengths=(24, 64)):
+        for felix, (four, six) in zip(self.felixes, tunnels, strict=True):
+            own = [f"{x}/{n}" for x, n in zip(felix.host.addresses, lengths, strict=True)]
+            felix.put(
+                a.a_node(
+                    name=felix.host.name,
+                    bgp=NodeBGPSpec(ipv4_address=own[0], ipv6_address=own[1]),
+                    ipv4_vxlan_tunnel_addr=four,
+                    ipv6_vxlan_tunnel_addr=six,
+                )
+            )
+
+    def put_block(self, host, cidr, borrowed=None):
+        """Store a block of a host, of which another may have borrowed: ordinal → node."""
+        key = keys.path_of(AffinityKey(host, cidr))
+        self.east.etcd.put(key, json.dumps({"state": "confirmed", "deleted": "false"}))
+        allocations = [None] * 64
+        for index, ordinal in enumerate(borrowed or {}):
+            allocations[ordinal] = index
+        block = {
+            "cidr": cidr,
+            "affinity": f"host:{host}",
+            "allocations": allocations,
+            "unallocated": [],
+            "attributes": [{"secondary": {"node": node}} for node in (borrowed or {}).values()],
+        }
+        self.east.etcd.put(keys.path_of(BlockKey(cidr)), json.dumps(block))
+
+    def put_pools(self, mode):
+        self.east.put(
+            a.a_pool(name="v4", cidr="10.65.0.0/24", vxlan_mode=mode),
+            a.a_pool(name="v6", cidr="fd65::/112", vxlan_mode=mode),
+        )
+
+    def start(self):
+        for felix in self.felixes:
+            felix.start()
+
+    def received(self, version):
+        """Return how many packets have come out of west's tunnel."""
+        name = {4: "vxlan.calico", 6: "vxlan-v6.calico"}[version]
+        shown = self.west.host.run(["ip", "-json", "-s", "link", "show", name], check=False).stdout
+        return json.loads(shown)[0]["stats64"]["rx"]["packets"] if shown else 0
+
+    def route(self, felix, destination):
+        version = 6 if ":" in destination else 4
+        return felix.host.run(["ip", f"-{version}", "route", "show", destination]).stdout
+
+    def wait_route(self, felix, destination, text):
+        felix.wait(lambda: text in self.route(felix, destination), f"route {destination} {text}")
+
+
+@pytest.fixture
+def pair(lab, basics, felix_of):
+    made = lab(2)
+    found = Pair([felix_of(made, 0, 1), felix_of(made, 1, 65)])
+    found.east.put(*basics)
+    return found
+
+
+def connect(pair):
+    web, api = pair.west.connect("web"), pair.east.connect("api")
+    pair.east.wait_outcomes(api, web, pair.east.OPEN)
+    return web, api
+
+
+def test_workloads_reach_each_other_through_the_tunnel_and_policy_decides(pair):
+    pair.put_pools("Always")
+    pair.start()
+    web, api = connect(pair)
+    before = [pair.received(4), pair.received(6)]
+    assert pair.east.outcomes(api, web) == pair.east.OPEN
+    assert all(now > then for now, then in zip(map(pair.received, (4, 6)), before, strict=True))
+    assert "via 10.65.0.120 dev vxlan.calico" in pair.route(pair.east, "10.65.0.64/26")
+    assert "via fd65::78 dev vxlan-v6.calico" in pair.route(pair.east, "fd65::40/122")
+    assert pair.east.outcomes(pair.east.host, web) == pair.east.OPEN
+    pair.west.put(DENY_WEB)
+    pair.west.wait_policy("deny-web")
+    assert pair.east.outcomes(api, web) == pair.east.CLOSED
+    assert pair.east.outcomes(web, api) == pair.east.OPEN
+
+
+def test_a_pool_changes_its_mode_live(pair):
+    pair.put_pools("Never")
+    pair.start()
+    web, api = pair.west.connect("web"), pair.east.connect("api")
+    assert pair.east.outcomes(api, web) == pair.east.CLOSED
+    pair.put_pools("Always")
+    pair.east.wait_outcomes(api, web, pair.east.OPEN)
+    assert pair.received(4)
+    pair.put_pools("CrossSubnet")
+    peer = pair.west.host.addresses
+    pair.wait_route(pair.east, "10.65.0.64/26", f"via {peer[0]} dev eth0")
+    pair.wait_route(pair.east, "fd65::40/122", f"via {peer[1]} dev eth0")
+    pair.wait_route(pair.west, "10.65.0.0/26", "dev eth0")
+    pair.wait_route(pair.west, "fd65::/122", "dev eth0")
+    before = [pair.received(4), pair.received(6)]
+    assert pair.east.outcomes(api, web) == pair.east.OPEN
+    assert [pair.received(4), pair.received(6)] == before
+    pair.put_nodes(TUNNELS, (32, 128))  # the router between them is the lab's bridge
+    pair.wait_route(pair.east, "10.65.0.64/26", "dev vxlan.calico")
+    pair.east.wait_outcomes(api, web, pair.east.OPEN)
+    pair.put_pools("Never")
+    for felix in pair.felixes:
+        felix.wait(lambda f=felix: "vxlan" not in f.host.sh("ip link"), "no tunnel any more")
+        assert "80" not in felix.host.sh("ip route show proto 80 | grep -v blackhole || true")
+    assert pair.east.outcomes(api, web) == pair.east.CLOSED
+
+
+def test_tunnels_follow_changed_addresses_and_come_back_when_others_damage_them(pair):
+    pair.put_pools("Always")
+    pair.start()
+    web, api = connect(pair)
+    changed = [TUNNELS[0], ("10.65.0.121", "fd65::79")]
+    pair.put_nodes(changed)
+    pair.wait_route(pair.east, "10.65.0.64/26", "via 10.65.0.121")
+    pair.east.wait_outcomes(api, web, pair.east.OPEN)
+    look = "ip address show dev vxlan.calico; ip address show dev vxlan-v6.calico"
+    shown = pair.west.host.sh(look)
+    assert "10.65.0.121/32" in shown
+    assert "fd65::79/128" in shown
+    assert "10.65.0.120" not in shown
+    assert "fd65::78" not in shown
+    for damage in (
+        "ip link delete vxlan.calico; ip link delete vxlan-v6.calico",
+        "ip link set vxlan.calico down; ip link set vxlan-v6.calico down",
+        FORGET_PEERS,
+        "ip address flush dev vxlan.calico; ip route flush proto 80",
+    ):
+        pair.east.host.sh(damage)
+        pair.east.wait_outcomes(api, web, pair.east.OPEN)
+
+
+def test_a_borrowed_address_has_a_route_of_its_own_and_the_rest_of_a_block_leads_nowhere(pair):
+    pair.put_pools("Always")
+    pair.start()
+    _, api = connect(pair)
+    host = pair.west.host
+    pair.put_block(pair.east.host.name, "10.65.0.0/26", {40: host.name})
+    pair.wait_route(pair.east, "10.65.0.40", "via 10.65.0.120 dev vxlan.calico")
+    assert "blackhole" in pair.route(pair.east, "10.65.0.0/26")
+    unassigned = api.probe("10.65.0.41", Probe("tcp", 80))
+    assert unassigned.outcome.value != "open"
+    assert "blackhole" in pair.east.host.sh("ip route show match 10.65.0.41 | head -2")
+    pair.put_block(pair.east.host.name, "10.65.0.0/26")
+    pair.east.wait(lambda: not pair.route(pair.east, "10.65.0.40"), "the loan ends")
+
+
+def test_a_node_without_tunnel_address_says_so_and_devices_outlive_felix(pair):
+    pair.put_pools("Always")
+    pair.put_nodes([("", ""), TUNNELS[1]])
+    pair.start()
+    pair.east.wait_row("Dataplane", "no tunnel address yet")
+    pair.put_nodes(TUNNELS)
+    web, api = connect(pair)
+    index = "ip -json link show vxlan.calico | grep -o '\"ifindex\":[0-9]*'"
+    before = pair.east.host.sh(index)
+    pair.east.end()
+    assert pair.east.outcomes(api, web) == pair.east.OPEN
+    pair.east.start()
+    assert pair.east.host.sh(index) == before
+    assert pair.east.outcomes(api, web) == pair.east.OPEN
