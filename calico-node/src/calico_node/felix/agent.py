@@ -151,8 +151,7 @@ class Felix:
 
     def tend(self) -> None:
         """Try again what failed, audit what is due, and show that the loop is alive."""
-        if not self._interfaces.is_known:
-            self._program()
+        self._follow_interfaces()
         if self._host is not None:
             self._guard(self._host.retry)
             for audit in self._audits.due(time.monotonic(), audit_intervals(self._config)):
@@ -213,8 +212,8 @@ class Felix:
 
     def _program(self) -> None:
         """Program what changed, once everything is known that says what is to be in force."""
-        is_known = self._take_interfaces()
-        if self._unread or not self._calculation.is_ready or not is_known:
+        self._take_interfaces()
+        if self._unread or not self._calculation.is_ready or not self._interfaces.is_known:
             return
         changes = self._calculation.flush()
         metrics.OUTPUT_EVENTS.inc(len(changes))
@@ -232,16 +231,24 @@ class Felix:
                 self._start()
         self._report_dataplane()
 
+    def _follow_interfaces(self) -> None:
+        """Program anew if there is news of interfaces that host endpoints may mean, or was none so far."""
+        waits = not self._interfaces.is_known
+        if self._take_interfaces() or waits:
+            self._program()
+
     def _take_interfaces(self) -> bool:
-        """Tell the calculation what interfaces there are; return whether that is known."""
+        """Tell the calculation what interfaces there are; return whether there is news."""
         workloads = tuple(self._config["InterfacePrefix"].split(","))
         try:
-            for name, addresses in self._interfaces.take(workloads).items():
-                self._calculation.on_interface(name, addresses)
+            news = self._interfaces.take(workloads)
         except NetlinkError as error:
             metrics.FAILURES.inc()
             repeated.log(logging.ERROR, "", "cannot read interfaces, trying again error=%s", error)
-        return self._interfaces.is_known
+            return False
+        for name, addresses in news.items():
+            self._calculation.on_interface(name, addresses)
+        return bool(news)
 
     def _start(self) -> None:
         """Take over from a previous run."""
@@ -304,7 +311,7 @@ class Felix:
 
     def _watch(self, host: Host) -> None:
         loop = asyncio.get_running_loop()
-        loop.add_reader(self._interfaces.fileno(), self._program)
+        loop.add_reader(self._interfaces.fileno(), self._follow_interfaces)
         for descriptor, take in host.watched:
             loop.add_reader(descriptor, self._guard, take)
 
