@@ -191,3 +191,18 @@ def test_a_node_without_tunnel_address_says_so_and_devices_outlive_felix(pair):
     pair.east.start()
     assert pair.east.host.sh(index) == before
     assert pair.east.outcomes(api, web) == pair.east.OPEN
+
+
+def test_host_endpoints_do_not_close_the_tunnels_between_hosts(pair):
+    pair.put_pools("Always")
+    for felix in pair.felixes:
+        felix.put(
+            a.a_host_endpoint(name=felix.host.name, node=felix.host.name, interface_name="eth0")
+        )
+    pair.start()
+    web, api = connect(pair)
+    assert pair.east.outcomes(api, web) == pair.east.OPEN
+    assert "open" not in pair.east.outcomes(pair.east.host, pair.west.host)
+    pair.west.host.listen(udp=[80])
+    world = pair.east.lab.outside
+    assert "open" not in pair.east.outcomes(world, pair.west.host, "udp80")
