@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
 from calico_node.felix import metrics
@@ -19,9 +20,9 @@ from calico_node.felix.routes.overlay import OverlaySettings
 from calico_node.felix.routes.plan import Installed, Operation, Target, Wanted, plan
 from libcalico.errors import NetlinkError, OverrunError
 from libcalico.net.addresses import Cidr
-from libcalico.netlink import links, monitor, routes, sysctl
+from libcalico.netlink import conntrack, links, monitor, routes, sysctl
 from libcalico.netlink.routes import Route
-from libcalico.netlink.sockets import NETLINK_ROUTE, NetlinkSocket
+from libcalico.netlink.sockets import NETLINK_NETFILTER, NETLINK_ROUTE, NetlinkSocket
 
 log = logging.getLogger(__name__)
 
@@ -62,16 +63,16 @@ class Router:
         self._installed: dict[Cidr, Installed] = {}
         self._waiting: set[Cidr] = set()
         self._is_started = False
-        self._socket = NetlinkSocket(NETLINK_ROUTE)
-        try:
+        with ExitStack() as stack:
+            self._socket = stack.enter_context(NetlinkSocket(NETLINK_ROUTE))
+            self._tracking = stack.enter_context(NetlinkSocket(NETLINK_NETFILTER))
             self._monitor = monitor.Monitor(monitor.LINKS | monitor.ROUTES)
-        except BaseException:
-            self._socket.close()
-            raise
+            stack.pop_all()
 
     def close(self) -> None:
         """Close the sockets. Routes stay."""
         self._monitor.close()
+        self._tracking.close()
         self._socket.close()
 
     @property
@@ -151,7 +152,23 @@ class Router:
         for endpoint in endpoints.values():
             if endpoint is not None:
                 self._configure(endpoint.interface)
+        self._forget_connections()
         self._sync(touched)
+
+    def _forget_connections(self) -> None:
+        """End what is tracked of addresses that have left their interface, before they lead elsewhere.
+
+        Policy has passed those connections for somebody else.
+        """
+        left = self._wanted.take_left()
+        try:
+            count = conntrack.delete_connections(self._tracking, left)
+        except NetlinkError as error:
+            log.warning("cannot end connections addresses=%s error=%s", len(left), error)
+            metrics.FAILURES.inc()
+        else:
+            if count:
+                log.info("ended connections addresses=%s connections=%s", len(left), count)
 
     def call(self, aliases: Mapping[str, int]) -> None:
         """Let targets call these links (by index) by other names, too. Raises as :meth:`apply`."""

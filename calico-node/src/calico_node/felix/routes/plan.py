@@ -67,6 +67,7 @@ class Wanted:
         self._claims: dict[Cidr, set[EndpointId]] = {}
         self._blocks: set[Cidr] = set()
         self._remotes: dict[Cidr, Target] = {}
+        self._left: set[Cidr] = set()
 
     def change(
         self,
@@ -129,7 +130,19 @@ class Wanted:
             return endpoint.addresses
         return (*endpoint.addresses, *(floating.external for floating in endpoint.floating))
 
+    def take_left(self) -> set[Cidr]:
+        """Return the destinations that have left a local interface since the last call."""
+        left, self._left = self._left, set()
+        return left
+
     def _decide(self, destination: Cidr) -> None:
+        old = self.targets.get(destination)
+        self._choose(destination)
+        is_local = old is not None and bool(old.interface) and old.gateway is None
+        if is_local and self.targets.get(destination) != old:
+            self._left.add(destination)
+
+    def _choose(self, destination: Cidr) -> None:
         claims = self._claims.get(destination)
         if claims:
             self.targets[destination] = Target(self._endpoints[min(claims)].interface)

@@ -92,6 +92,9 @@ def test_targets_depend_on_the_last_state_only(history):
         blocks = {k: v for k, v in (blocks | changed_blocks).items() if v}
         remotes = {k: v for k, v in (remotes | changed_remotes).items() if v}
         assert wanted.targets == targets_of(endpoints, blocks, remotes, has_floating=has_floating)
+        local = {d for d, target in before.items() if target.interface and not target.gateway}
+        assert wanted.take_left() >= {d for d in local if wanted.targets.get(d) != before[d]}
+        assert wanted.take_left() == set()
         differing = before.items() ^ wanted.targets.items()
         assert {destination for destination, _ in differing} <= touched
 
