@@ -110,3 +110,36 @@ def test_a_node_with_endpoints_is_removed_only_when_told(ctl, make):
     assert len(ctl.ok("get", "nodes").split()) == 1
     assert ctl.ok("get", "wep", "-A", "-o", "custom-columns=NAME").split() == ["NAME"]
     assert ctl("node", "remove", "--hostname=n1").code == 1
+
+
+def test_profiles(ctl, make):
+    assert ctl.ok("profile", "add", "web") == "Created profile web\n"
+    assert ctl("profile", "add", "web").code == 1
+    spec = ctl.stored("profiles", "web")["spec"]
+    assert spec["labelsToApply"] == {"web": ""}
+    assert spec["ingress"][0]["source"]["selector"] == "has(web)"
+    assert ctl.ok("profile", "web", "tag", "add", "public") == "Tag public added to profile web\n"
+    assert ctl.ok("profile", "web", "tag", "show") == "public\nweb\n"
+    rule = ("allow", "tcp", "from", "tag", "lb", "to", "ports", "80,443")
+    assert ctl.ok("profile", "web", "rule", "add", "inbound", "--at=1", *rule) == ""
+    assert "already" in ctl("profile", "web", "rule", "add", "inbound", *rule).err
+    assert ctl.ok("profile", "web", "rule", "show") == (
+        "Inbound rules:\n   1 allow tcp from tag lb to ports 80,443\n   2 allow from tag web\n"
+        "Outbound rules:\n   1 allow\n"
+    )
+    text = ctl.ok("profile", "web", "rule", "json")
+    ctl.ok("profile", "web", "rule", "remove", "inbound", "--at=2")
+    ctl.ok("profile", "web", "rule", "remove", "inbound", *rule)
+    assert (
+        ctl.ok("profile", "web", "rule", "update", stdin=text) == "Rules of profile web updated\n"
+    )
+    assert ctl.ok("profile", "web", "rule", "json") == text
+    for wrong in (
+        ("remove", "inbound", "--at=3"),
+        ("add", "inbound", "--at=0", "deny"),
+        ("add", "in", "deny"),
+    ):
+        assert ctl("profile", "web", "rule", *wrong).code == 1
+    assert "web" in ctl.ok("profile", "show", "--detailed")
+    assert ctl.ok("profile", "remove", "web") == "Deleted profile web\n"
+    assert ctl("profile", "remove", "web").code == 1

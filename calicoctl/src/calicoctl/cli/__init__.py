@@ -42,6 +42,7 @@ _COMMANDS = {
     "node": "calicoctl.commands.node:node",
     "patch": f"{_RESOURCES}:patch",
     "pool": "calicoctl.cli.imperative:pool",
+    "profile": "calicoctl.cli.profile:profile",
     "replace": f"{_RESOURCES}:replace",
     "rollback": "calicoctl.cli.past:rollback",
     "status": "calicoctl.cli.renamed:status",

@@ -16,7 +16,9 @@ _RUNTIME = click.option("--runtime", hidden=True, help="Found by itself.")
 _BACKEND = click.option("--backend", hidden=True, help="Found by itself.")
 
 
-@click.command(cls=Command, deprecated="use calicoctl node status", examples=("calicoctl status",))
+@click.command(
+    cls=Command, hidden=True, deprecated="use calicoctl node status", examples=("calicoctl status",)
+)
 @_RUNTIME
 @_BACKEND
 @click.pass_context
@@ -26,7 +28,9 @@ def status(context: click.Context, runtime: str | None, backend: str | None) -> 
     context.invoke(node.status)
 
 
-@click.command(cls=Command, deprecated="use calicoctl node diags", examples=("calicoctl diags",))
+@click.command(
+    cls=Command, hidden=True, deprecated="use calicoctl node diags", examples=("calicoctl diags",)
+)
 @click.option("--log-dir", default=LOG_DIR, show_default=True, help="Logs to put in, too.")
 @click.pass_context
 def diags(context: click.Context, log_dir: str) -> None:
@@ -36,6 +40,7 @@ def diags(context: click.Context, log_dir: str) -> None:
 
 @click.command(
     cls=Command,
+    hidden=True,
     deprecated="use calicoctl node checksystem",
     examples=("calicoctl checksystem",),
 )
