@@ -61,8 +61,8 @@ fv: $(STAMP) ## functional tests: root, real kernel in private namespaces, real 
 
 static: lint types layers ## lint, types and layers
 
-test: $(STAMP) ## everything that must pass: static checks, unit tests, functional tests (root)
-	@$(MAKE) --no-print-directory --output-sync=target -j2 static ut
+test: $(STAMP) ## everything that must pass: static checks, unit tests, functional tests (root); ALSO=images builds them meanwhile
+	@$(MAKE) --no-print-directory --output-sync=target -j$(words static ut $(ALSO)) static ut $(ALSO)
 	@if [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory fv; \
 	else echo "make test: not root, so the functional tests were left out; run them with: sudo make fv"; fi
 
@@ -100,6 +100,7 @@ demo-down: $(STAMP) ## remove a lab that KEEP=1 left up
 	@$(BIN)/python -m demo --down
 
 bench: $(STAMP) ## measure, and write build/bench.json and curves; ARGS="felix cni" for some subjects
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -r bench/requirements.txt
 	@$(BIN)/python -m bench $(ARGS)
 
 docs: $(STAMP) ## build the documentation site into build/site; warnings are errors
