@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable
 from typing import Final, NamedTuple, Self
 
+from libcalico.errors import OverrunError
 from libcalico.netlink import addresses, links, neighbours, netns, routes
 from libcalico.netlink.addresses import Address
 from libcalico.netlink.codec import Message
@@ -118,13 +119,17 @@ class Monitor:
         Raises:
             OverrunError: events were lost: read the state anew. Events after it can be read.
         """
-        messages = self._socket.receive(timeout_s)
-        found = list(messages)
-        for _ in range(_MOST_DATAGRAMS):
-            if not messages:
-                break
-            messages = self._socket.receive()
-            found += messages
+        try:
+            messages = self._socket.receive(timeout_s)
+            found = list(messages)
+            for _ in range(_MOST_DATAGRAMS):
+                if not messages:
+                    break
+                messages = self._socket.receive()
+                found += messages
+        except OverrunError:
+            self._socket.discard()
+            raise
         return decode(found)
 
 

@@ -41,6 +41,7 @@ _READ_BYTES: Final = 1 << 17  # dumps come in pieces of at most 32 KiB
 _SEND_MARGIN: Final = 4096
 _CHUNK: Final = 256  # requests per send: their errors, about 1 KiB each in the kernel, surely fit
 _DUMP_ATTEMPTS: Final = 10
+_MOST_DISCARDED: Final = 1 << 20  # a flood must not hold up an event loop for ever
 _LAST_SEQ: Final = 0xFFFFFFFF
 
 
@@ -200,6 +201,18 @@ class NetlinkSocket:
                 f"a netlink datagram is longer than {_READ_BYTES} bytes", errno.EMSGSIZE
             )
         return codec.parse_messages(data)
+
+    def discard(self) -> None:
+        """Throw away what waits to be received. After an overrun only an empty queue takes in more.
+
+        Until then the kernel loses what comes without a word: read the state afterwards, not before.
+        """
+        for _ in range(_MOST_DISCARDED):
+            try:
+                if not self.receive():
+                    return
+            except OverrunError:
+                continue
 
     def _wait(self, timeout_s: float | None) -> bool:
         poll = select.poll()

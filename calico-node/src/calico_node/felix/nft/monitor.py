@@ -106,6 +106,7 @@ class Monitor:
                     commits.extend(self._take(message))
         except OverrunError:
             self._pending.clear()
+            self._socket.discard()
             raise
         return commits
 
