@@ -16,7 +16,7 @@ from calico_node.felix.program import logs
 from calico_node.felix.program.settings import MarkMaskError, Marks, RuleSettings, failsafe_ports
 from calico_node.felix.routes.overlay import OverlaySettings
 from libcalico.errors import ConfigError
-from libcalico.net.addresses import Cidr, parse_address
+from libcalico.net.addresses import Cidr, parse_address, parse_cidr
 
 #: The component of Felix's health that speaks for its loop.
 DATAPLANE: Final = "Dataplane"
@@ -122,6 +122,7 @@ def rule_settings(config: Config) -> RuleSettings:
         if (address := config["NatOutgoingAddress"])
         else None,
         floating_ips=_has_floating_ips(config),
+        external_nodes=tuple(map(parse_cidr, config["ExternalNodesCIDRList"])),
         serves_addresses=_OPENSTACK_PREFIX in prefixes,
     )
 

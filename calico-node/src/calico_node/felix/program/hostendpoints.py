@@ -13,9 +13,10 @@ from calico_node.felix.messages import Direction, EndpointPolicies, HostEndpoint
 from calico_node.felix.nft.keys import KeyType
 from calico_node.felix.nft.model import RETURN, Chain, Verdict, VerdictMap, goto
 from calico_node.felix.program import classes, hosts
-from calico_node.felix.program.hosts import Place, Tunnels
+from calico_node.felix.program.hosts import Place
 from calico_node.felix.program.pending import Pending
 from calico_node.felix.program.settings import RuleSettings
+from calico_node.felix.program.tunnels import Tunnels
 from libcalico.resources.hostendpoints import ALL_INTERFACES
 
 #: Policies and profiles (by name) that chains refer to, each as often as they do.

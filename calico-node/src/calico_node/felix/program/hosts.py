@@ -26,7 +26,6 @@ from calico_node.felix.nft.model import (
     ACCEPT,
     DROP,
     RETURN,
-    AddressType,
     BaseHook,
     Bits,
     Chain,
@@ -35,7 +34,6 @@ from calico_node.felix.nft.model import (
     Field,
     Masked,
     Match,
-    Named,
     NamePrefix,
     NoTrack,
     OneOf,
@@ -47,15 +45,15 @@ from calico_node.felix.nft.model import (
     jump,
     one_of,
 )
-from calico_node.felix.program import classes, names
+from calico_node.felix.program import classes, names, tunnels
 from calico_node.felix.program.rules import deny
 from calico_node.felix.program.sets import prefix_of
 from calico_node.felix.program.settings import FailsafePort, RuleSettings
+from calico_node.felix.program.tunnels import Tunnels
 from libcalico.net.addresses import Cidr
 
 Hook = Literal["prerouting", "input", "forward", "output", "postrouting"]
 _LOOPBACK: Final = "lo"
-_UDP, _IPIP = 17, 4
 #: Multicast listeners, and router and neighbour discovery: without these a host has no IPv6.
 NEIGHBOUR_TYPES: Final = (*range(130, 137), 143)
 _OWNER: Final = "host-endpoints"
@@ -101,14 +99,6 @@ TO_FORWARD: Final = Place("forward", "egress", "cali-to-hep-forward", "cali-thfw
 FROM: Final = Place("normal", "ingress", "cali-from-hep", "cali-fh-")
 TO: Final = Place("normal", "egress", "cali-to-hep", "cali-th-")
 PLACES: Final = (FROM_RAW, TO_RAW, FROM_MANGLE, FROM_FORWARD, TO_FORWARD, FROM, TO)
-
-
-@dataclass(frozen=True, slots=True)
-class Tunnels:
-    """Which tunnels between the hosts of the cluster are in use."""
-
-    vxlan: bool = False
-    ipip: bool = False
 
 
 def policies_at(place: Place, host: HostPolicies) -> EndpointPolicies | None:
@@ -207,7 +197,7 @@ def _open(ports: Iterable[FailsafePort], field: Field, direction: Direction) -> 
 
 
 def base_chains(
-    places: Collection[Place], settings: RuleSettings, tunnels: Tunnels
+    places: Collection[Place], settings: RuleSettings, in_use: Tunnels
 ) -> Iterator[Chain]:
     """Yield the chains that the kernel calls.
 
@@ -220,18 +210,18 @@ def base_chains(
     if FROM_MANGLE in places:
         rules = [_SAVED_BY_TRACKING, _approved(settings), *_ask(FROM_MANGLE, places)]
         yield _base("mangle-PREROUTING", "prerouting", -150, rules)
-    yield _base("filter-INPUT", "input", -2, _input(places, settings, tunnels))
+    yield _base("filter-INPUT", "input", -2, _input(places, settings, in_use))
     yield _base("filter-FORWARD", "forward", -2, _forward(places, settings))
-    yield _base("filter-OUTPUT", "output", -2, _output(places, settings, tunnels))
+    yield _base("filter-OUTPUT", "output", -2, _output(places, settings, in_use))
     yield _base("mangle-POSTROUTING", "postrouting", -150, _postrouting(places, settings))
 
 
-def _input(places: Collection[Place], settings: RuleSettings, tunnels: Tunnels) -> list[Rule]:
+def _input(places: Collection[Place], settings: RuleSettings, in_use: Tunnels) -> list[Rule]:
     return [
         *_workloads(Field.IIFNAME, settings),
         _approved(settings),
         _SAVED_BY_TRACKING,
-        *_of_hosts(tunnels, "ingress", settings),
+        *_of_hosts(in_use, "ingress", settings),
         *_ask(FROM, places),
     ]
 
@@ -250,14 +240,14 @@ def _forward(places: Collection[Place], settings: RuleSettings) -> list[Rule]:
     ]
 
 
-def _output(places: Collection[Place], settings: RuleSettings, tunnels: Tunnels) -> list[Rule]:
+def _output(places: Collection[Place], settings: RuleSettings, in_use: Tunnels) -> list[Rule]:
     elsewhere = Bits(Field.CT_STATUS, CtStatus.DNAT)
     return [
         _approved(settings),
         *_workloads(Field.OIFNAME, settings),
         _SAVED_BY_TRACKING,
         Rule((elsewhere, ACCEPT), comment="its interface is known after routing only"),
-        *_of_hosts(tunnels, "egress", settings),
+        *_of_hosts(in_use, "egress", settings),
         *_ask(TO, places),
     ]
 
@@ -288,19 +278,11 @@ def _workloads(field: Field, settings: RuleSettings) -> Iterator[Rule]:
         yield Rule((Match(field, NamePrefix(prefix)), ACCEPT))
 
 
-def _of_hosts(tunnels: Tunnels, direction: Direction, settings: RuleSettings) -> Iterator[Rule]:
+def _of_hosts(in_use: Tunnels, direction: Direction, settings: RuleSettings) -> Iterator[Rule]:
     """The cluster's own tunnels are open between its hosts."""
-    local = Field.FIB_DADDR_TYPE if direction == "ingress" else Field.FIB_SADDR_TYPE
-    for version in (4, 6):
-        far = Match(_ADDRESS[direction, version], Named(names.ALL_HOSTS[version]))
-        near = Match(local, AddressType.LOCAL)
-        if tunnels.vxlan:
-            vxlan = Match(Field.L4PROTO, _UDP), Match(Field.DPORT, settings.vxlan_port)
-            yield Rule((*vxlan, far, near, ACCEPT), comment="VXLAN of the cluster")
-        if tunnels.ipip and version == 4:
-            yield Rule(
-                (Match(Field.L4PROTO, _IPIP), far, near, ACCEPT), comment="IPIP of the cluster"
-            )
+    far = {version: _ADDRESS[direction, version] for version in (4, 6)}
+    near = Field.FIB_DADDR_TYPE if direction == "ingress" else Field.FIB_SADDR_TYPE
+    return tunnels.of_hosts(in_use, far, near, settings, ACCEPT)
 
 
 def _base(name: str, hook: Hook, priority: int, rules: Iterable[Rule]) -> Chain:

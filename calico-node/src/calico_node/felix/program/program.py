@@ -28,10 +28,10 @@ from calico_node.felix.nft.model import Chain, Rule, Table, goto
 from calico_node.felix.nft.plan import Delta
 from calico_node.felix.program import classes, logs, names, nat, quality, rules, static
 from calico_node.felix.program.hostendpoints import HostEndpoints
-from calico_node.felix.program.hosts import Tunnels
 from calico_node.felix.program.pending import Pending, TableSizes
 from calico_node.felix.program.sets import IpSets, prefix_of, write_intervals
 from calico_node.felix.program.settings import RuleSettings
+from calico_node.felix.program.tunnels import Tunnels
 from libcalico.net.addresses import Cidr
 
 _DIRECTIONS: tuple[Direction, Direction] = ("ingress", "egress")
@@ -286,7 +286,7 @@ class Program:
     # What does not depend on endpoints
 
     def _write_static(self) -> None:
-        for chain in static.chains(self._settings):
+        for chain in static.chains(self._settings, self._tunnels()):
             self._pending.put_chain(chain)
         self._floating.enable(is_enabled=self._settings.floating_ips)
         self._write_anti_spoofing()
@@ -306,6 +306,7 @@ class Program:
             natted = [prefix_of(p.cidr) for p in of_family if p.nat_outgoing]
             write_intervals(self._pending, names.ALL_POOLS[version], everything)
             write_intervals(self._pending, names.MASQUERADE_POOLS[version], natted)
+        self._pending.put_chain(static.entering(self._settings, self._tunnels()))
 
     def _tunnels(self) -> Tunnels:
         """Return the tunnels that some pool asks for."""

@@ -81,6 +81,7 @@ class RuleSettings:
         nat_ports: source ports of translated TCP and UDP traffic; None leaves them to the kernel.
         nat_outgoing_address: source of translated traffic of its family; None: the interface's address.
         floating_ips: whether endpoints have the floating addresses that they ask for.
+        external_nodes: who else than the cluster's nodes may send through the hosts' tunnels.
         serves_addresses: whether workloads get their addresses and names from this host, by DHCP and DNS.
     """
 
@@ -101,6 +102,7 @@ class RuleSettings:
     nat_ports: Range | None = None
     nat_outgoing_address: Cidr | None = None
     floating_ips: bool = False
+    external_nodes: tuple[Cidr, ...] = ()
     serves_addresses: bool = False
     failsafe_inbound: tuple[FailsafePort, ...] = failsafe_ports(
         PARAMS["FailsafeInboundHostPorts"].default

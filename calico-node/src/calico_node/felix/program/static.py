@@ -39,9 +39,10 @@ from calico_node.felix.nft.model import (
     jump,
     one_of,
 )
-from calico_node.felix.program import hostservices, names, nat
+from calico_node.felix.program import hostservices, names, nat, tunnels
 from calico_node.felix.program.sets import prefix_of
 from calico_node.felix.program.settings import RuleSettings
+from calico_node.felix.program.tunnels import Tunnels
 from libcalico.net.addresses import Cidr
 
 _ICMPV6: Final = 58
@@ -59,12 +60,12 @@ _INPUT: Final = BaseHook("filter", "input", -1)
 _POSTROUTING: Final = BaseHook("nat", "postrouting", 100)
 
 
-def chains(settings: RuleSettings) -> list[Chain]:
-    """Return all chains that depend on the configuration only."""
+def chains(settings: RuleSettings, in_use: Tunnels) -> list[Chain]:
+    """Return all chains that depend on the configuration and the tunnels in use only."""
     return [
         _chain("raw-PREROUTING", _prerouting(settings), _RAW),
         _chain("filter-FORWARD", _forward(settings), _FORWARD),
-        _chain("filter-INPUT", _input(settings), _INPUT),
+        entering(settings, in_use),
         _chain("nat-POSTROUTING", [Rule((jump(names.NAT_OUTGOING),))], _POSTROUTING),
         _chain(names.FROM_WORKLOADS, _dispatch(Field.IIFNAME, names.FROM_WORKLOADS_MAP)),
         _chain(names.TO_WORKLOADS, _dispatch(Field.OIFNAME, names.TO_WORKLOADS_MAP)),
@@ -167,11 +168,13 @@ def _dispatch(field: Field, map_name: str) -> list[Rule]:
     ]
 
 
-def _input(settings: RuleSettings) -> list[Rule]:
-    return [
+def entering(settings: RuleSettings, in_use: Tunnels) -> Chain:
+    """Return the chain of what is for the host itself."""
+    workloads = [
         Rule((match, goto(names.WORKLOAD_TO_HOST)))
         for match in _interfaces(Field.IIFNAME, settings)
     ]
+    return _chain("filter-INPUT", [*tunnels.strangers(in_use, settings), *workloads], _INPUT)
 
 
 def _workload_to_host(settings: RuleSettings) -> list[Rule]:

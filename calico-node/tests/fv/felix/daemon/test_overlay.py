@@ -1,6 +1,7 @@
 """Two hosts, and workloads that reach each other through VXLAN, in both families."""
 
 import json
+import sys
 
 import pytest
 
@@ -79,6 +80,21 @@ class Pair:
 
     def wait_route(self, felix, destination, text):
         felix.wait(lambda: text in self.route(felix, destination), f"route {destination} {text}")
+
+
+SEND_ENCAPSULATED = """
+import socket, struct, sys
+to, mac, inner_source, inner_target = sys.argv[1:]
+udp = struct.pack("!HHHH", 5555, 9, 12, 0) + b"evil"
+head = struct.pack("!BBHHHBBH4s4s", 69, 0, 20 + len(udp), 1, 0, 64, 17, 0,
+                   socket.inet_aton(inner_source), socket.inet_aton(inner_target))
+total = sum(struct.unpack("!10H", head))
+total = (total & 65535) + (total >> 16)
+head = head[:10] + struct.pack("!H", 65535 - total) + head[12:]
+frame = bytes.fromhex(mac.replace(":", "")) + bytes.fromhex("020000000001") + b"\\x08\\x00" + head + udp
+vxlan = struct.pack("!II", 1 << 27, 4096 << 8)
+socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(vxlan + frame, (to, 4789))
+"""
 
 
 @pytest.fixture
@@ -206,3 +222,31 @@ def test_host_endpoints_do_not_close_the_tunnels_between_hosts(pair):
     pair.west.host.listen(udp=[80])
     world = pair.east.lab.outside
     assert "open" not in pair.east.outcomes(world, pair.west.host, "udp80")
+
+
+def test_what_a_stranger_encapsulates_is_dropped(pair):
+    pair.put_pools("Always")
+    pair.start()
+    web, api = connect(pair)
+    west = pair.west.host
+    mac = json.loads(west.run(["ip", "-json", "link", "show", "vxlan.calico"]).stdout)[0]["address"]
+    inside = [west.addresses[0], mac, api.address(4), web.address(4)]
+    argv = [sys.executable, "-IS", "-c", SEND_ENCAPSULATED, *inside]
+    for _ in range(3):
+        pair.east.lab.outside.run(argv)
+    assert _to_closed_ports(web) == 0
+    pair.east.host.run(argv)
+    pair.east.wait(lambda: _to_closed_ports(web) == 1, "a node's packet arrives, alone")
+    pair.west.configure(external_nodes_list=[f"{pair.east.lab.outside.address(4)}/32"])
+    pair.west.wait_chain("filter-INPUT", pair.east.lab.outside.address(4))
+    pair.east.lab.outside.run(argv)
+    pair.east.wait(lambda: _to_closed_ports(web) == 2, "an external node's packet arrives")
+
+
+def _to_closed_ports(workload):
+    """Return how many UDP packets have come to a workload for ports that nobody listens on."""
+    names, values = (
+        line.split()
+        for line in workload.run(["grep", "^Udp:", "/proc/net/snmp"]).stdout.splitlines()
+    )
+    return int(dict(zip(names, values, strict=True))["NoPorts"])

@@ -1,0 +1,84 @@
+"""Who may send through the tunnels between the hosts of the cluster.
+
+What comes out of a tunnel has an inner source that policy goes by, so encapsulated packets are taken from the
+cluster's nodes, and those that the operator names (``externalNodesList``), alone.
+
+Source: calico-dataplane reference, section 2.4 (what enters the host).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from calico_node.felix.nft.model import (
+    DROP,
+    AddressType,
+    Field,
+    Match,
+    Named,
+    Rule,
+    Statement,
+    Verdict,
+    one_of,
+)
+from calico_node.felix.program import names
+from calico_node.felix.program.sets import prefix_of
+from calico_node.felix.program.settings import RuleSettings
+
+_UDP, _IPIP = 17, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Tunnels:
+    """Which tunnels between the hosts of the cluster are in use."""
+
+    vxlan: bool = False
+    ipip: bool = False
+
+
+def of_hosts(
+    tunnels: Tunnels,
+    far: dict[int, Field],
+    near: Field,
+    settings: RuleSettings,
+    verdict: Verdict,
+) -> Iterator[Rule]:
+    """Yield the rules for the cluster's own tunnels.
+
+    Args:
+        far: IP version → the field that is the other host's address.
+        near: the field that tells whether the other address is this host's.
+        verdict: of such packets.
+    """
+    local = Match(near, AddressType.LOCAL)
+    for version, packets, title in _encapsulated(tunnels, settings):
+        for ends in _far_ends(version, far[version], settings):
+            yield Rule((*packets, ends, local, verdict), comment=f"{title} of the cluster")
+
+
+def strangers(tunnels: Tunnels, settings: RuleSettings) -> Iterator[Rule]:
+    """Yield the rules that drop what others send into the tunnels of this host."""
+    source = {4: Field.IP_SADDR, 6: Field.IP6_SADDR}
+    for version, packets, title in _encapsulated(tunnels, settings):
+        ends = _far_ends(version, source[version], settings)
+        others = [Match(end.field, end.value, negate=True) for end in ends]
+        yield Rule((*packets, *others, DROP), comment=f"{title} from who is no node")
+
+
+def _encapsulated(
+    tunnels: Tunnels, settings: RuleSettings
+) -> Iterator[tuple[int, tuple[Statement, ...], str]]:
+    """Yield IP version, what tells the packets, and their name, of each tunnel in use."""
+    if tunnels.vxlan:
+        vxlan = Match(Field.L4PROTO, _UDP), Match(Field.DPORT, settings.vxlan_port)
+        yield from ((version, vxlan, "VXLAN") for version in (4, 6))
+    if tunnels.ipip:
+        yield 4, (Match(Field.L4PROTO, _IPIP),), "IPIP"
+
+
+def _far_ends(version: int, field: Field, settings: RuleSettings) -> Iterator[Match]:
+    yield Match(field, Named(names.ALL_HOSTS[version]))
+    named = [prefix_of(net) for net in settings.external_nodes if net.version == version]
+    if named:
+        yield Match(field, one_of(named))
