@@ -18,6 +18,11 @@ VALUES = st.sampled_from([b"1", b"2", b"3"])
 PREFIXES = ("/a/", "/b/")
 
 
+STEPS = 30
+#: A step writes twice at most, and each write may come as a batch of its own; a few are for reading anew.
+MOST_BATCHES = 2 * STEPS + 10
+
+
 class SyncerMachine(RuleBasedStateMachine):
     """Writers, cuts, compactions and restores at random; the driver takes steps at random too."""
 
@@ -47,7 +52,7 @@ class SyncerMachine(RuleBasedStateMachine):
         self.step_until(lambda: "/b/last" not in self.content)
 
     def step_until(self, fact: Callable[[], bool]) -> None:
-        for _ in range(10):
+        for _ in range(MOST_BATCHES):
             if fact():
                 return
             self.step()
@@ -160,7 +165,9 @@ class SyncerMachine(RuleBasedStateMachine):
         assert self.in_sync_count == int(self.syncer.in_sync)
 
 
-SyncerMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+SyncerMachine.TestCase.settings = settings(
+    max_examples=60, stateful_step_count=STEPS, deadline=None
+)
 TestSyncerMachine = SyncerMachine.TestCase
 
 
