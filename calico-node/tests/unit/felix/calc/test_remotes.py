@@ -75,9 +75,9 @@ def test_only_the_last_blocks_count_and_only_differences_are_told(history, cut):
 
 @given(
     st.binary(max_size=40)
-    | st.sampled_from([b"[]", b'{"allocations": 1}', b'{"attributes": [null, {}]}'])
+    | st.sampled_from([b"[]", b"{}", b'{"allocations": 1}', b'{"attributes": [null, {}]}'])
 )
 def test_nonsense_leads_nowhere_and_says_why(value):
     found = destinations("10.65.0.0/30", value, "here")
     assert found.value == {}
-    assert found.problem or json.loads(value)["attributes"]
+    assert found.problem or isinstance(json.loads(value), dict), "an object may have nothing in it"
