@@ -9,13 +9,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from calico_test import processes
 from calico_test.etcd import Etcd
 from calico_test.netns import NetNs
 
@@ -71,13 +71,11 @@ class Node:
         with self.log.open("ab") as log:
             command = [str(BIN / "calico-node"), "workloads"]
             self.server = self.host.popen(command, env=environ, stdout=log, stderr=log)
-        deadline = time.monotonic() + DEADLINE_S
-        while not self._listens():
-            assert self.server.poll() is None, self.log.read_text()
-            assert time.monotonic() < deadline, self.log.read_text()
-            time.sleep(0.005)
+        processes.wait_until(self._listens, "the workload server listens", deadline_s=DEADLINE_S)
 
     def _listens(self) -> bool:
+        assert self.server is not None
+        assert self.server.poll() is None, self.log.read_text()
         with socket.socket(socket.AF_UNIX) as probe:
             return probe.connect_ex(str(self.socket)) == 0
 

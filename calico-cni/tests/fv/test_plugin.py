@@ -9,12 +9,12 @@ import stat
 import subprocess
 import sys
 import threading
-import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 
+from calico_test import processes
 from calico_test.netns import NetNs
 
 NOTHING = ([], [], 0, [])
@@ -340,8 +340,7 @@ class TestServer:
         served.etcd.pause()
         try:
             running = served.start("ADD", "c1", container)
-            log = served.log
-            _wait_for(lambda: _calls(served) > 0, log)
+            processes.wait_until(lambda: _calls(served) > 0, "the call has begun", deadline_s=20.0)
             served.stop_server(signal.SIGKILL)
             status, printed = running.wait()
         finally:
@@ -358,10 +357,12 @@ class TestServer:
         served.etcd.pause()
         try:
             running = served.start("ADD", "c1", container)
-            _wait_for(lambda: _calls(served) > 0, served.log)
+            processes.wait_until(lambda: _calls(served) > 0, "the call has begun", deadline_s=20.0)
             stopping = threading.Thread(target=served.stop_server)
             stopping.start()
-            _wait_for(lambda: not served.socket.exists(), served.log)
+            processes.wait_until(
+                lambda: not served.socket.exists(), "the socket is gone", deadline_s=20.0
+            )
         finally:
             served.etcd.resume()
         status, _ = running.wait()
@@ -389,13 +390,6 @@ class TestServer:
         broken.unlink()
         assert (status, printed["code"], printed["cniVersion"]) == (1, 101, "1.0.0")
         assert "run 'calico-cni install' again" in printed["msg"]
-
-
-def _wait_for(fact, log):
-    deadline = time.monotonic() + 20
-    while not fact():
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.005)
 
 
 def _calls(node):
