@@ -6,7 +6,8 @@ import asyncio
 import logging
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -21,6 +22,7 @@ from libcalico.workload.cni.answer import answer
 from libcalico.workload.cni.connections import Connections
 
 _log = logging.getLogger(__name__)
+_JOIN_TIMEOUT_S = 5.0
 
 
 def socket_path(run_directory: Path) -> Path:
@@ -50,9 +52,9 @@ def main(environ: Mapping[str, str]) -> int:
         server = WorkloadServer(listener, lambda call: answer(call, connections))
         _stop_on_signals(server)
         threading.Thread(target=_warm_up, args=(connections,), daemon=True).start()
-        threading.Thread(target=_keep_tunnels, args=(environ, places), daemon=True).start()
-        _log.info("workload server listens socket=%s", path)
-        server.serve()
+        with _tunnels_kept(environ, places):
+            _log.info("workload server listens socket=%s", path)
+            server.serve()
     connections.close()
     _log.info("workload server stopped socket=%s", path)
     return 0
@@ -65,11 +67,33 @@ def _warm_up(connections: Connections) -> None:
         _log.warning("datastore is not at hand yet error=%r", str(error))
 
 
-def _keep_tunnels(environ: Mapping[str, str], places: paths.Paths) -> None:
-    """Keep the addresses of this node's tunnels: this process is the one of this node that assigns."""
+@contextmanager
+def _tunnels_kept(environ: Mapping[str, str], places: paths.Paths) -> Iterator[None]:
+    """Keep the addresses of this node's tunnels: this process is the one of this node that assigns.
+
+    The thread ends before the interpreter does, whose end would hang on gRPC's event loop otherwise.
+    """
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(_keep_tunnels(environ, places))
+    thread = threading.Thread(target=_run, args=(loop, task), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        loop.call_soon_threadsafe(task.cancel)
+        thread.join(_JOIN_TIMEOUT_S)
+
+
+def _run(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
+    with suppress(asyncio.CancelledError):
+        loop.run_until_complete(task)
+    loop.run_until_complete(loop.shutdown_asyncgens())
+
+
+async def _keep_tunnels(environ: Mapping[str, str], places: paths.Paths) -> None:
     try:
         node_name = environ.get("NODENAME") or places.nodename.read_text(encoding="utf-8").strip()
-        asyncio.run(tunnels.keep(config.load(environ), node_name))
+        await tunnels.keep(config.load(environ), node_name)
     except (OSError, CalicoError) as error:
         _log.warning("tunnel addresses stay as they are error=%r", str(error))
 
