@@ -10,13 +10,14 @@ The grammar, blanks between tokens left out:
     template = { text | "{{" [ "-" ] action [ "-" ] "}}" }
     action   = comment | pipeline | "if" pipeline | "else" [ "if" pipeline ] | "range" [ pair ] pipeline
              | "with" pipeline | "end" | "break" | "continue"
+             | "define" name | "block" name pipeline | "template" name [ pipeline ]
     pair     = variable [ "," variable ] ":="
     pipeline = [ variable ( ":=" | "=" ) ] command { "|" command }
     command  = operand { operand }
     operand  = ( "." | field | variable | literal | identifier | "(" pipeline ")" ) { field }
     field    = "." identifier
 
-Not there, and said so: ``define``, ``template``, ``block``, complex and imaginary numbers.
+Not there, and said so: complex and imaginary numbers.
 """
 
 from calicoctl.gotemplate.execute import render

@@ -1,12 +1,13 @@
 """A template and data → text.
 
-Data are None, bool, int, float, str, lists, mappings (Go: maps), and structures, whose fields the
-caller's :data:`Fields` knows. Source of the meaning: Go's documentation of text/template.
+Data are None (Go: a nil pointer), bool, int, float, str, lists, mappings (Go: maps from text to text),
+and structures, whose fields the caller's :data:`Fields` knows.
+Source of the meaning: Go's documentation of text/template.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from calicoctl import gotext
@@ -14,6 +15,7 @@ from calicoctl.gotemplate import functions
 from calicoctl.gotemplate.functions import FunctionError, Missing
 from calicoctl.gotemplate.model import (
     Action,
+    Call,
     Chain,
     Command,
     Dot,
@@ -25,6 +27,7 @@ from calicoctl.gotemplate.model import (
     Operand,
     Pipeline,
     Range,
+    Template,
     TemplateError,
     Text,
     Variable,
@@ -36,6 +39,11 @@ from calicoctl.gotemplate.parse import parse
 Fields = Callable[[Any, str], Any]
 #: A result longer than this is a template gone wild.
 _LONGEST = 256 * 1024 * 1024
+#: Parts within parts that are carried out at once; Python's own stack is the limit.
+_DEEPEST = 100
+_NIL = Literal(None)
+#: Functions that do not look at what they need not.
+_LAZY = ("and", "or")
 
 
 def render(
@@ -52,9 +60,10 @@ def render(
     Raises:
         TemplateError: the template is wrong, or asks for what the data have not.
     """
-    nodes = parse(source)
-    machine = _Machine(source, fields, {**functions.BUILT_IN, **(extra or {})}, data)
-    return "".join(machine.run(nodes, data))
+    known = {**functions.BUILT_IN, **(extra or {})}
+    template = parse(source, {*known, *_LAZY})
+    machine = _Machine(source, template, fields, known)
+    return "".join(machine.whole(template.nodes, data))
 
 
 class _Left(Exception):  # noqa: N818 - a jump, not an error
@@ -67,42 +76,67 @@ class _Left(Exception):  # noqa: N818 - a jump, not an error
 
 class _Machine:
     def __init__(
-        self, source: str, fields: Fields, known: Mapping[str, Callable[..., Any]], data: Any
+        self,
+        source: str,
+        template: Template,
+        fields: Fields,
+        known: Mapping[str, Callable[..., Any]],
     ) -> None:
         self._source = source
+        self._named = template.named
         self._fields = fields
         self._functions = known
-        self._variables: list[list[Any]] = [["$", data]]
+        self._variables: list[list[Any]] = []
         self._printed = 0
+        self._depth = 0
 
     # Parts
 
-    def run(self, nodes: Sequence[Node], dot: Any) -> Iterator[str]:
-        """Yield what the parts print."""
+    def whole(self, nodes: Sequence[Node], data: Any) -> Iterator[str]:
+        """Yield what a template prints of its data; it sees no variables but ``$``."""
+        outer, self._variables = self._variables, [["$", data]]
+        yield from self._run(nodes, data)
+        self._variables = outer
+
+    def _run(self, nodes: Sequence[Node], dot: Any) -> Iterator[str]:
         mark = len(self._variables)
+        self._depth += 1
         try:
             for node in nodes:
                 yield from self._node(node, dot)
         finally:
             del self._variables[mark:]
+            self._depth -= 1
 
     def _node(self, node: Node, dot: Any) -> Iterator[str]:
         match node:
-            case Text(text):
-                yield text
+            case Text(text, place):
+                yield self._counted(text, place)
             case Action(pipeline):
                 value = self._evaluate(pipeline, dot)
                 if not pipeline.variables:
-                    yield self._print(value, pipeline.place)
+                    yield self._counted(gotext.value(value), pipeline.place)
             case If():
                 yield from self._if(node, dot)
             case Range():
                 yield from self._range(node, dot)
             case Jump(word):
                 raise _Left(word)
+            case Call():
+                yield from self._template(node, dot)
 
-    def _print(self, value: Any, place: int) -> str:
-        text = gotext.value(value)
+    def _template(self, call: Call, dot: Any) -> Iterator[str]:
+        data = functions.MISSING
+        if call.pipeline is not None:
+            data = self._evaluate(call.pipeline, dot)
+        if call.name not in self._named:
+            known = ", ".join(map(repr, sorted(self._named))) or "none"
+            raise self._wrong(call.place, f"template {call.name!r} not defined; there are {known}")
+        if self._depth > _DEEPEST:
+            raise self._wrong(call.place, "templates call each other too deeply")
+        yield from self.whole(self._named[call.name], data)
+
+    def _counted(self, text: str, place: int) -> str:
         self._printed += len(text)
         if self._printed > _LONGEST:
             raise located(self._source, place, "the output grows without bounds")
@@ -112,29 +146,36 @@ class _Machine:
         mark = len(self._variables)
         value = self._evaluate(node.pipeline, dot)
         if functions.truth(value):
-            yield from self.run(node.then, value if node.moves else dot)
+            yield from self._run(node.then, value if node.moves else dot)
         else:
-            yield from self.run(node.otherwise, dot)
+            yield from self._run(node.otherwise, dot)
         del self._variables[mark:]
 
     def _range(self, node: Range, dot: Any) -> Iterator[str]:
-        mark = len(self._variables)
+        outside = len(self._variables)
         pipeline = node.pipeline
         value = self._commands(pipeline, dot)
-        empty = True
-        for index, element in self._members(value, pipeline.place):
-            empty = False
-            self._bind(pipeline, (index, element)[-len(pipeline.variables) or 2 :])
+        if len(pipeline.variables) > 1 and isinstance(value, int):
+            raise self._wrong(pipeline.place, "range over a number has one variable only")
+        self._bind(pipeline, [value] * len(pipeline.variables))  # what they are in {{else}}
+        if not (yield from self._each(node, self._members(value, pipeline.place))):
+            yield from self._run(node.otherwise, dot)
+        del self._variables[outside:]
+
+    def _each(self, node: Range, members: Iterable[tuple[Any, Any]]) -> Generator[str, None, bool]:
+        """Yield what the body prints of each member; return whether there was one."""
+        pipeline, mark, found = node.pipeline, len(self._variables), False
+        for member in members:
+            found = True
+            self._bind(pipeline, member[-len(pipeline.variables) or 2 :])
             try:
-                yield from self.run(node.body, element)
+                yield from self._run(node.body, member[1])
             except _Left as jump:
                 if jump.word == "break":
                     break
             finally:
-                if pipeline.declares:
-                    del self._variables[mark:]
-        if empty:
-            yield from self.run(node.otherwise, dot)
+                del self._variables[mark:]
+        return found
 
     def _members(self, value: Any, place: int) -> Iterator[tuple[Any, Any]]:
         match value:
@@ -177,6 +218,8 @@ class _Machine:
 
     def _command(self, command: Command, dot: Any, given: tuple[Any, ...]) -> Any:
         first, *arguments = command.operands
+        if first == _NIL:
+            raise self._wrong(command.place, "nil is not a command")
         if isinstance(first, Function):
             return self._call(first.name, arguments, dot, given, command.place)
         if arguments or given:
@@ -191,11 +234,8 @@ class _Machine:
         given: tuple[Any, ...],
         place: int,
     ) -> Any:
-        if name in ("and", "or"):
+        if name in _LAZY:
             return self._short_circuit(name, arguments, dot, given, place)
-        if name not in self._functions:
-            known = ", ".join(sorted([*self._functions, "and", "or"]))
-            raise self._wrong(place, f'function "{name}" not defined; there are {known}')
         values = [self._operand(argument, dot) for argument in arguments]
         try:
             return self._functions[name](*values, *given)
@@ -229,13 +269,13 @@ class _Machine:
             case Dot():
                 return dot
             case Literal(value):
-                return value
+                return functions.MISSING if value is None else value
             case Variable(name):
                 return self._cell(name)[1]
             case Pipeline():
                 return self._evaluate(operand, dot)
-            case Function(name):
-                return self._call(name, (), dot, (), 0)
+            case Function(name, place):
+                return self._call(name, (), dot, (), place)
             case Chain(base, names, place):
                 value = self._operand(base, dot)
                 for name in names:
@@ -243,8 +283,10 @@ class _Machine:
                 return value
 
     def _field(self, value: Any, name: str, place: int) -> Any:
-        if isinstance(value, Missing) or value is None:
+        if value is None:
             raise self._wrong(place, f"nil pointer evaluating {name}")
+        if isinstance(value, Missing):
+            return value
         if isinstance(value, Mapping):
             return value.get(name, functions.MISSING)
         try:

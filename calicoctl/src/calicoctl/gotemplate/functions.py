@@ -16,7 +16,7 @@ class FunctionError(Exception):
 
 
 class Missing:
-    """What a map says of a key that it has not; prints as Go does."""
+    """What a map says of a key that it has not, and ``.`` in a template without data; prints as Go does."""
 
     def __str__(self) -> str:
         return "<no value>"
@@ -73,7 +73,9 @@ def _index(item: Any, *positions: Any) -> Any:
 
 def _at(item: Any, position: Any) -> Any:
     if isinstance(item, Mapping):
-        return item.get(position, MISSING) if isinstance(position, str) else MISSING
+        if not isinstance(position, str):
+            raise FunctionError(f"cannot index map with {describe(position)}")
+        return item.get(position, "")
     if not isinstance(item, list | tuple | str):
         raise FunctionError(f"can't index {describe(item)}")
     if isinstance(position, bool) or not isinstance(position, int):
@@ -102,10 +104,10 @@ def _eq(first: Any, *others: Any) -> bool:
 
 
 def _same(one: Any, other: Any) -> bool:
-    if {_type(one), _type(other)} & {"list", "map"}:
-        raise FunctionError("lists and maps cannot be compared")
     if "nil" in (_type(one), _type(other)):
         return _type(one) == _type(other)
+    if {_type(one), _type(other)} & {"list", "map"}:
+        raise FunctionError("lists and maps cannot be compared")
     _comparable(one, other)
     return bool(one == other)
 
@@ -124,6 +126,19 @@ def _less(one: Any, other: Any) -> bool:
 
 def _print(*items: Any) -> str:
     """Go's Sprint: a blank between two that are both no text."""
+    return _joined(_nil_for_missing(items))
+
+
+def _nil_for_missing(items: Sequence[Any]) -> list[Any]:
+    return [None if isinstance(item, Missing) else item for item in items]
+
+
+def _shown(*items: Any) -> str:
+    """Return the arguments of ``html`` and ``urlquery``, which tell a missing one as ``{{.}}`` does."""
+    return _joined([str(item) if isinstance(item, Missing) else item for item in items])
+
+
+def _joined(items: Sequence[Any]) -> str:
     parts: list[str] = []
     for position, item in enumerate(items):
         if position and not isinstance(item, str) and not isinstance(items[position - 1], str):
@@ -133,20 +148,25 @@ def _print(*items: Any) -> str:
 
 
 def _println(*items: Any) -> str:
-    return " ".join(map(gotext.value, items)) + "\n"
+    return " ".join(map(gotext.value, _nil_for_missing(items))) + "\n"
+
+
+def _html(text: str) -> str:
+    """Go writes quotes by number."""
+    return escape(text, quote=False).replace("'", "&#39;").replace('"', "&#34;")
 
 
 def _printf(form: Any, *items: Any) -> str:
     if not isinstance(form, str):
         raise FunctionError(f"the first argument must be the format, not {describe(form)}")
-    return sprintf(form, items)
+    return sprintf(form, _nil_for_missing(items))
 
 
 BUILT_IN: Mapping[str, Callable[..., Any]] = {
     "eq": _eq,
     "ge": lambda one, other: not _less(one, other),
     "gt": lambda one, other: _less(other, one),
-    "html": lambda *items: escape(_print(*items)),
+    "html": lambda *items: _html(_shown(*items)),
     "index": _index,
     "le": lambda one, other: not _less(other, one),
     "len": _len,
@@ -157,7 +177,7 @@ BUILT_IN: Mapping[str, Callable[..., Any]] = {
     "printf": _printf,
     "println": _println,
     "slice": _slice,
-    "urlquery": lambda *items: quote_plus(_print(*items)),
+    "urlquery": lambda *items: quote_plus(_shown(*items)),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from libcalico.errors import ValidationError
@@ -35,6 +36,7 @@ class Function:
     """A function by name."""
 
     name: str
+    place: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class Text:
     """Text to print as it is."""
 
     text: str
+    place: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,24 @@ class Jump:
     word: str
 
 
-Node = Text | Action | If | Range | Jump
+@dataclass(frozen=True, slots=True)
+class Call:
+    """``{{template "name" pipeline}}``: print a named template; without a pipeline its data are nil."""
+
+    name: str
+    pipeline: Pipeline | None
+    place: int
+
+
+Node = Text | Action | If | Range | Jump | Call
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """The parts of a template, and those of the templates that it defines by name."""
+
+    nodes: tuple[Node, ...]
+    named: Mapping[str, tuple[Node, ...]]
 
 
 def located(source: str, place: int, text: str) -> TemplateError:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from calicoctl.gotemplate.lexer import Token, tokens
 from calicoctl.gotemplate.literals import literal
 from calicoctl.gotemplate.model import (
     Action,
+    Call,
     Chain,
     Command,
     Dot,
@@ -17,6 +20,7 @@ from calicoctl.gotemplate.model import (
     Operand,
     Pipeline,
     Range,
+    Template,
     TemplateError,
     Text,
     Variable,
@@ -27,23 +31,28 @@ from calicoctl.gotemplate.model import (
 _DEEPEST = 60
 _CONSTANTS = {"true": True, "false": False, "nil": None}
 _LITERALS = ("string", "raw", "char", "number")
-_NOT_HERE = ("define", "template", "block")
+_NAMES = ("string", "raw")
 
 
-def parse(source: str) -> tuple[Node, ...]:
+def parse(source: str, functions: Collection[str]) -> Template:
     """Return the parts of a template.
+
+    Args:
+        source: the template.
+        functions: the names that it may call.
 
     Raises:
         TemplateError: it is none.
     """
-    parser = _Parser(source)
-    nodes, end = parser.body(("",), in_range=False)
-    del end
-    return nodes
+    parser = _Parser(source, functions)
+    nodes, _ = parser.body(("",), in_range=False)
+    return Template(nodes, parser.named)
 
 
 class _Parser:
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, functions: Collection[str]) -> None:
+        self.named: dict[str, tuple[Node, ...]] = {}
+        self._functions = functions
         self._source = source
         self._tokens = [*tokens(source), Token("end", "", len(source))]
         self._at = 0
@@ -90,7 +99,7 @@ class _Parser:
                     raise self._wrong("unexpected end of the template: {{end}} is missing", token)
                 break
             if token.kind == "text":
-                nodes += [Text(token.text)] if token.text else []
+                nodes += [Text(token.text, token.place)] if token.text else []
                 continue
             self._skip_space()
             word = self._next.text if self._is("word") else ""
@@ -100,7 +109,10 @@ class _Parser:
                 self._at += 1
                 self._leave()
                 return tuple(nodes), word
-            nodes += self._action(word, in_range=in_range)
+            if word == "define":
+                self._define(top="" in ends)
+            else:
+                nodes += self._action(word, in_range=in_range)
         self._leave()
         return tuple(nodes), ""
 
@@ -112,8 +124,8 @@ class _Parser:
                 raise self._wrong("missing value for command")
             self._at += 1
             return []
-        if word in _NOT_HERE:
-            raise self._wrong(f"{{{{{word}}}}} is not supported here")
+        if word in ("template", "block"):
+            return [self._call(word)]
         if word in ("break", "continue"):
             return [self._jump(word, in_range=in_range)]
         if word in ("if", "with", "range"):
@@ -155,6 +167,48 @@ class _Parser:
         nodes, _ = self.body(("end",), in_range=in_range)
         self._close("end")
         return nodes
+
+    # Named templates
+
+    def _define(self, *, top: bool) -> None:
+        place = self._next.place
+        if not top:
+            raise self._wrong("{{define}} inside another action; only a whole template has it")
+        self._at += 1
+        name = self._name("define")
+        self._close("define")
+        self._add(name, place)
+
+    def _call(self, word: str) -> Call:
+        place = self._take().place
+        name = self._name(word)
+        self._skip_space()
+        pipeline = None
+        if word == "block" or not self._is("close"):
+            pipeline = self._pipeline(word)
+        self._close(word)
+        if word == "block":
+            self._add(name, place)
+        return Call(name, pipeline, place)
+
+    def _name(self, context: str) -> str:
+        self._skip_space()
+        token = self._take()
+        if token.kind not in _NAMES:
+            raise self._wrong(f"unexpected {token.text!r} in {context}: a name in quotes", token)
+        return str(literal(self._source, token))
+
+    def _add(self, name: str, place: int) -> None:
+        """Read a named template up to its end. Of several, all but one must be empty, as in Go."""
+        outer, self._scopes = self._scopes, [["$"]]
+        nodes, _ = self.body(("end",), in_range=False)
+        self._scopes = outer
+        self._close("end")
+        if not _is_empty(self.named.get(name, ())):
+            if not _is_empty(nodes):
+                raise located(self._source, place, f"multiple definition of template {name!r}")
+            return
+        self.named[name] = nodes
 
     # Pipelines
 
@@ -232,7 +286,7 @@ class _Parser:
         if token.kind == "word":
             if token.text in _CONSTANTS:
                 return Literal(_CONSTANTS[token.text])
-            return Function(token.text)
+            return self._function(token)
         if token.kind == "mark" and token.text == "(":
             inner = self._pipeline("parenthesized pipeline")
             if not self._is("mark", ")"):
@@ -240,6 +294,12 @@ class _Parser:
             self._at += 1
             return inner
         raise self._wrong(f"unexpected {token.text or 'end'!r} in {context}", token)
+
+    def _function(self, token: Token) -> Function:
+        if token.text not in self._functions:
+            known = ", ".join(sorted(self._functions))
+            raise self._wrong(f'function "{token.text}" not defined; there are {known}', token)
+        return Function(token.text, token.place)
 
     # Nesting
 
@@ -255,3 +315,7 @@ class _Parser:
         inner = self._scopes.pop()
         if keep:
             self._scopes[-1].extend(inner)
+
+
+def _is_empty(nodes: tuple[Node, ...]) -> bool:
+    return all(isinstance(node, Text) and not node.text.strip() for node in nodes)

@@ -48,6 +48,7 @@ def show(source, data=DATA):
         ("", ""),
         ("plain } text {", "plain } text {"),
         ("{{.Name}}", "demo"),
+        ('{{define "t"}}{{.}}{{end}}{{range .Nets}}{{template "t" .}} {{end}}', "10.0.0.0/8 fd00::/8 "),
         ("{{ .Name }}{{.Order}} {{.On}} {{.None}}", "demo1e+06 true <nil>"),
         ("{{.Nets}} {{.Labels}}", "[10.0.0.0/8 fd00::/8] map[a:1 b:2]"),
         ("{{.Lost}}", "<no value>"),
@@ -108,7 +109,35 @@ def test_prints(source, printed):
         ("{{if .On}}{{$x := 1}}{{end}}{{$x}}", "undefined variable"),
         ("{{(.Name}}", "unclosed left parenthesis"),
         ("{{.Name)}}", "unexpected ')'"),
-        ('{{define "a"}}{{end}}', "not supported here"),
+        ('{{if .On}}{{define "a"}}{{end}}{{end}}', "1:13: {{define}} inside another action"),
+        (
+            '{{define "a"}}b{{end}}\n {{define "a"}}c{{end}}',
+            "2:4: multiple definition of template 'a'",
+        ),
+        ("{{define a}}{{end}}", "1:10: unexpected 'a' in define: a name in quotes"),
+        ('{{define "a"}}', "{{end}} is missing"),
+        ('{{block "a"}}{{end}}', "missing value for block"),
+        ('a\n{{template "a"}}', "2:3: template 'a' not defined; there are none"),
+        ('{{define "a"}}{{len 1}}{{end}}\n{{template "a"}}', "1:17: error calling len"),
+        (
+            '{{define "a"}}{{template "a"}}{{end}}{{template "a"}}',
+            "templates call each other too deeply",
+        ),
+        (
+            '{{define "a"}}'
+            + "{{if 1}}" * 15
+            + '{{template "a" '
+            + "(" * 20
+            + "."
+            + ")" * 20
+            + "}}"
+            + "{{end}}" * 16
+            + '{{template "a" 1}}',
+            "templates call each other too deeply",
+        ),
+        ("{{len (foo)}}", '1:8: function "foo" not defined'),
+        ("{{if .Off}}{{foo}}{{end}}", '1:14: function "foo" not defined'),
+        ("{{nil}}", "nil is not a command"),
         ("{{foo .}}", 'function "foo" not defined'),
         ("{{.Name 1}}", "can't give argument"),
         ("{{1 | 2}}", "can't give argument"),
@@ -136,7 +165,7 @@ def test_refuses(source, said):
 
 
 WORDS = """{{ }} {{- -}} . .Name .Things $ $x := = | ( ) , if else end range with break continue
-printf len index eq and not `a` "%d" 1 -2.5 'c' nil true /* */ 0x"""
+define template block "t" printf len index eq and not `a` "%d" 1 -2.5 'c' nil true /* */ 0x"""
 SOUP = st.lists(st.sampled_from(WORDS.split()))
 
 
