@@ -3,7 +3,8 @@
 All conditions of a rule must hold; some of them are alternatives of each other (single addresses or
 wider CIDRs of an IP set, numeric or named ports). nft has no "or" between different lookups, so each
 combination becomes a rule of its own with the same action; alternatives on one field become an
-anonymous set. Rules that look at addresses are rendered for each family that they can match.
+anonymous set. Rules that look at addresses are rendered for each family that they can match. What only logs
+must do so once: there, each alternative is for what the ones before it do not match.
 
 Source of the semantics: calico-control-plane reference, section 4.2.
 """
@@ -11,7 +12,7 @@ Source of the semantics: calico-control-plane reference, section 4.2.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Final, Literal
 
@@ -125,13 +126,26 @@ def _alternatives(
     rule: CompiledRule, family: Family | None, context: RuleContext
 ) -> Iterator[Conditions]:
     always = [*_protocol(rule, family)]
-    choices: list[Sequence[Conditions]] = []
+    choices: list[Sequence[Match]] = []
     for name, side in _sides(rule):
         always += _always(name, side, family, context)
         choices += _choices(name, side, family, context)
     always += _icmp(rule, family)
-    for combination in product(*choices):
+    separate = _disjoint if rule.action == "Log" else _overlapping
+    for combination in product(*map(separate, choices)):
         yield tuple(always) + tuple(statement for part in combination for statement in part)
+
+
+def _overlapping(choice: Sequence[Match]) -> Iterator[Conditions]:
+    return ((alternative,) for alternative in choice)
+
+
+def _disjoint(choice: Sequence[Match]) -> Iterator[Conditions]:
+    """Yield alternatives of which no packet matches two."""
+    others: Conditions = ()
+    for alternative in choice:
+        yield (*others, alternative)
+        others += (replace(alternative, negate=True),)
 
 
 def _sides(rule: CompiledRule) -> tuple[tuple[SideName, RuleSide], tuple[SideName, RuleSide]]:
@@ -183,20 +197,20 @@ def _always(
 
 def _choices(
     name: SideName, side: RuleSide, family: Family | None, context: RuleContext
-) -> Iterator[Sequence[Conditions]]:
+) -> Iterator[Sequence[Match]]:
     """Yield lists of alternatives; one of each list must hold."""
     if family is not None:
         for set_id in side.sets:
             yield [
-                (Match(_ADDRESS[name, family], Named(variant)),)
+                Match(_ADDRESS[name, family], Named(variant))
                 for variant in _variants(set_id, family, context)
             ]
-    ports: list[Conditions] = []
+    ports: list[Match] = []
     if side.ports:
-        ports.append((Match(_PORT[name], one_of(_ports(side.ports))),))
+        ports.append(Match(_PORT[name], one_of(_ports(side.ports))))
     if family is not None:
         ports += [
-            (Match(_tuple(name, family), Named(names.set_name(set_id, family))),)
+            Match(_tuple(name, family), Named(names.set_name(set_id, family)))
             for set_id in side.port_sets
         ]
     if ports:

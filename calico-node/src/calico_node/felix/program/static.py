@@ -47,8 +47,9 @@ from libcalico.net.addresses import Cidr
 
 _ICMPV6: Final = 58
 #: Listener queries and reports, router solicitation, neighbour solicitation and advertisement: without
-#: these a workload cannot resolve its gateway. Source: calico-control-plane reference, section 4.4.
-_NEIGHBOUR_TYPES: Final = (130, 131, 132, 133, 135, 136)
+#: these a workload cannot resolve its gateway. Source: calico-control-plane reference, section 4.4, which
+#: lacks the reports of MLDv2 (143, RFC 3810) that today's kernels send; RFC 4890, section 4.4.1, lists them.
+_NEIGHBOUR_TYPES: Final = (130, 131, 132, 133, 135, 136, 143)
 _LINK_LOCAL: Final = Prefix(b"\xfe\x80" + bytes(14), 10)
 _UNSPECIFIED: Final = bytes(16)
 _SAVED_BY_TRACKING: Final = CtState.ESTABLISHED | CtState.RELATED

@@ -63,7 +63,7 @@ SOURCE_PORTS: Final = (20000, 30001)
 #: Types and codes that rules and packets have, by IP version.
 ICMP_KINDS: Final = {
     4: ((8, 0), (8, 7), (13, 0), (3, 1), (0, 0), (11, 0)),
-    6: ((128, 0), (128, 7), (1, 3), (129, 0), (135, 0)),
+    6: ((128, 0), (128, 7), (1, 3), (129, 0), (135, 0), (143, 0)),
 }
 #: Without ports.
 OTHER_PROTOCOLS: Final = (50, 89, 99, 136)

@@ -44,7 +44,8 @@ RULES: Final = RuleSettings(
     failsafe_outbound=_ports(network.FAILSAFES.outbound),
 )
 _ICMP: Final = {4: 1, 6: 58}
-_SOLICITATION: Final = 135
+#: What a workload may always ask its host, or tell it.
+_DISCOVERY: Final = frozenset({130, 131, 132, 133, 135, 136, 143})
 #: How a packet goes → the hooks that it passes.
 HOOKS: Final = {
     "in": ("prerouting", "input"),
@@ -135,7 +136,7 @@ def _is_discovery(packet: Packet) -> bool:
     return (
         packet.destination in ADDRESSES
         and packet.protocol == _ICMP[6]
-        and packet.icmp_type == _SOLICITATION
+        and packet.icmp_type in _DISCOVERY
     )
 
 

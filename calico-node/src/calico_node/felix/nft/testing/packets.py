@@ -48,6 +48,11 @@ def passes(table: Table, hooks: Iterable[str], headers: Headers) -> bool:
     return all(_passes_hook(table, hook, packet) for hook in hooks)
 
 
+def reaches_end(table: Table, rule: Rule, headers: Headers) -> bool:
+    """Return whether a packet meets all conditions of a rule."""
+    return all(_holds(table, statement, headers) for statement in rule.statements)
+
+
 def _passes_hook(table: Table, hook: str, packet: dict[Field, Atom]) -> bool:
     bases = [chain for chain in table.chains.values() if chain.hook and chain.hook.hook == hook]
     for chain in sorted(bases, key=lambda base: base.hook.priority if base.hook else 0):

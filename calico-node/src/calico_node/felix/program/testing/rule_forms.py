@@ -35,6 +35,13 @@ FORMS = {
     "deny": DENY,
     "pass": CompiledRule("Pass"),
     "log": CompiledRule("Log"),
+    "log, of alternatives": CompiledRule(
+        "Log",
+        4,
+        TCP,
+        source=RuleSide(sets=(WIDE,)),
+        destination=RuleSide(ports=(HTTP,), port_sets=(NAMED,)),
+    ),
     "a comment": replace(ALLOW, comment='a "comment",\nin two lines'),
     "one family": replace(ALLOW, ip_version=4),
     "the other family": replace(ALLOW, ip_version=6),
