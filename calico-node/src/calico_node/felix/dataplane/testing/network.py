@@ -92,11 +92,33 @@ class PacketMaker:
         local = [parse_cidr(net) for nets in LOCAL.values() for net in nets]
         there = self._random.choice([n for n in local + _OTHERS * 3 if n.version == here.version])
         ends = (here, there) if self._random.random() < 0.4 else (there, here)
-        return self._translatable(here) if self._random.random() < 0.3 else self._packet(*ends)
+        kind = self._random.random()
+        if kind < 0.3:
+            return self._translatable(here)
+        return self._at_failsafe_port(here) if kind < 0.6 else self._packet(*ends)
+
+    def _at_failsafe_port(self, here: Cidr) -> Packet:
+        """Return a packet to a failsafe port of the host or of a stranger, or an answer from there.
+
+        The other port is one of a range of its own, so that it answers no other packet of this network.
+        """
+        there = self._random.choice([n for n in _STRANGERS if n.version == here.version])
+        is_inbound, is_answer = self._random.random() < 0.5, self._random.random() < 0.5
+        port = self._random.choice(FAILSAFES.inbound if is_inbound else FAILSAFES.outbound)
+        server, client = (here, there) if is_inbound else (there, here)
+        asked, asking = port.port, self._random.randrange(60000, 65536) & ~1 | is_answer
+        source, destination = (server, client) if is_answer else (client, server)
+        return Packet(
+            source=source,
+            destination=destination,
+            protocol=port.protocol,
+            source_port=asked if is_answer else asking,
+            destination_port=asking if is_answer else asked,
+        )
 
     def _translatable(self, here: Cidr) -> Packet:
         """Return a packet to, or from, the host itself, to which destination NAT is done."""
-        strangers = [n for n in map(parse_address, STRANGERS) if n.version == here.version]
+        strangers = [n for n in _STRANGERS if n.version == here.version]
         asked = self._random.choice(
             [to for to in (*PUBLISHED, *REDIRECTED) if parse_address(to[0]).version == here.version]
         )
@@ -152,8 +174,6 @@ def place(address: Cidr) -> str:
     return _PLACES.get(address, OUTSIDE)
 
 
-_OTHERS: Final = [
-    *(parse_cidr(net) for nets in REMOTE for net in nets),
-    *(parse_address(address) for address in STRANGERS),
-]
+_STRANGERS: Final = [parse_address(address) for address in STRANGERS]
+_OTHERS: Final = [*(parse_cidr(net) for nets in REMOTE for net in nets), *_STRANGERS]
 _PLACES: Final = {parse_cidr(net): interface for interface, nets in LOCAL.items() for net in nets}

@@ -179,7 +179,7 @@ class WorldMaker:
             interface_name=interface,
             ip_networks=nets,
             labels=labels,
-            profiles=self._random.sample(_PROFILES, self._random.randrange(3)),
+            profiles=self._some_profiles(),
             ports=ports,
         )
 
@@ -195,7 +195,7 @@ class WorldMaker:
             interface_name=interfaces.get(name, ""),
             expected_ips=addresses or list(STRANGERS[:1]),
             labels=self._labels(),
-            profiles=self._random.sample(_PROFILES, self._random.randrange(3)),
+            profiles=["open"] if self._maybe(0.4) else self._some_profiles(),
         )
 
     def _network_set(self, number: int) -> Resource | None:
@@ -241,6 +241,9 @@ class WorldMaker:
         fields = self._policy_fields(number, "") | {"apply_on_forward": True}
         fields["selector"] = self._pick(("all()", "has(role)"))
         if self._maybe(0.5):
+            if self._maybe(0.5):
+                fields["ingress"] += [a.a_rule("Deny")]
+                fields["egress"] += [a.a_rule("Deny")]
             return self._some_types(a.a_global_policy(do_not_track=True, **fields))
         fields |= {"types": ["Ingress"], "egress": []}
         return a.a_global_policy(pre_dnat=True, **fields)
@@ -327,6 +330,9 @@ class WorldMaker:
         return ServiceAccountMatch(
             names=names, selector=self._selector() if not names or self._maybe(0.3) else ""
         )
+
+    def _some_profiles(self) -> list[str]:
+        return self._random.sample(_PROFILES, self._random.randrange(3))
 
     def _some(self, choices: Sequence[T], chance: float, most: int) -> list[T]:
         if not self._maybe(chance):
