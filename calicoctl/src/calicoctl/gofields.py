@@ -7,7 +7,6 @@ object.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -51,6 +50,8 @@ def field(value: Any, name: str) -> Any:
 
 
 def _hint(value: Model, name: str) -> str:
+    import difflib  # noqa: PLC0415 - only errors pay for it
+
     names = {field.encode_name for field in msgspec.structs.fields(type(value))}
     folded = {known.lower(): known for known in names}
     close = difflib.get_close_matches(name.lower(), folded, n=1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -67,6 +66,8 @@ class Group(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.NoSuchCommand as error:
+            import difflib  # noqa: PLC0415 - only errors pay for it
+
             known = self.list_commands(ctx)
             near = difflib.get_close_matches(args[0], known, n=1)
             raise click.NoSuchCommand(args[0], possibilities=near, ctx=ctx) from error

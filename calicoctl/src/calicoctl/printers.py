@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from calicoctl import gotext
 from calicoctl.columns import COLUMNS, Context
-from libcalico import yamlform
 from libcalico.errors import ValidationError
 from libcalico.resources import codec
 from libcalico.resources.model import API_VERSION, Resource
@@ -96,9 +94,13 @@ def by_template(source: str, results: Sequence[Any], context: Context) -> str:
 
 def as_yaml(value: Any) -> str:
     """Return YAML with sorted keys."""
+    from libcalico import yamlform  # noqa: PLC0415 - loads PyYAML
+
     return yamlform.dump(value)
 
 
 def as_json(value: Any) -> str:
     """Return JSON indented by two, without a line end, as Go's calicoctl prints it."""
+    import json  # noqa: PLC0415 - most outputs are tables
+
     return json.dumps(value, indent=2, ensure_ascii=False)

@@ -8,9 +8,7 @@ JSON gets the event and each pair as a field. Libraries only call ``logging.getL
 
 from __future__ import annotations
 
-import json
 import logging
-import logging.handlers
 import os
 import re
 import sys
@@ -60,6 +58,8 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as one line of JSON."""
+        import json  # noqa: PLC0415 - text needs none
+
         event, fields = _event_and_fields(record)
         entry: dict[str, Any] = {
             "time": _time(record, "T") + "Z",
@@ -175,8 +175,10 @@ class RateLimited:
 def _handler(file: str | os.PathLike[str] | None) -> logging.Handler:
     if file is None:
         return logging.StreamHandler(sys.stderr)
+    from logging.handlers import WatchedFileHandler  # noqa: PLC0415 - loads sockets and pickle
+
     try:
-        return logging.handlers.WatchedFileHandler(file, encoding="utf-8")
+        return WatchedFileHandler(file, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"cannot log to {os.fspath(file)}: {error.strerror}") from error
 

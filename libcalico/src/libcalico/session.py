@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from libcalico.client import Client
+from libcalico.client import AddressCleanup, Client
 from libcalico.datastore import config
-from libcalico.ipam import IpamClient
+from libcalico.datastore.backend import Backend
+from libcalico.resources.endpoints import WorkloadEndpoint
 
 
 @contextmanager
@@ -31,4 +32,25 @@ def connect(
     """
     settings = config.load(os.environ if environment is None else environment, file)
     with config.connect(settings) as backend:
-        yield Client(backend, IpamClient(backend))
+        yield Client(backend, _Ipam(backend))
+
+
+class _Ipam:
+    """IPAM that is loaded by the first deletion that gives addresses back: few programs make one."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def release_pool_affinities(self, cidr: str) -> None:
+        self._client().release_pool_affinities(cidr)
+
+    def release_endpoint(self, endpoint: WorkloadEndpoint) -> None:
+        self._client().release_endpoint(endpoint)
+
+    def release_host(self, host: str) -> None:
+        self._client().release_host(host)
+
+    def _client(self) -> AddressCleanup:
+        from libcalico.ipam import IpamClient  # noqa: PLC0415 - as the docstring says
+
+        return IpamClient(self._backend)

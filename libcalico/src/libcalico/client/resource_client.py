@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
@@ -23,7 +22,6 @@ from libcalico.resources.ippools import IPPool
 from libcalico.resources.model import ObjectMeta, Resource, ResourceId, id_of
 from libcalico.resources.shape import with_unknown_of
 from libcalico.resources.staged import TieredPolicy
-from libcalico.resources.validate import validate
 
 if TYPE_CHECKING:
     from libcalico.client.behaviour import Behaviour
@@ -237,6 +235,8 @@ class ResourceClient(Generic[R]):
         return ResourceId(self._kind, namespace, name)
 
     def _complete(self, resource: R) -> R:
+        from libcalico.resources.validate import validate  # noqa: PLC0415 - readers need no rules
+
         complete = with_defaults(resource)
         validate(complete)
         return complete
@@ -288,6 +288,8 @@ def _at(resource: R, revision: Revision) -> R:
 
 
 def _with_identity(metadata: ObjectMeta) -> ObjectMeta:
+    import uuid  # noqa: PLC0415 - only what is new needs one
+
     now = dt.datetime.now(dt.UTC)
     return metadata.with_(
         uid=metadata.uid or str(uuid.uuid4()),

@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import yaml
-
 from libcalico.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -221,6 +219,8 @@ def parse(text: str, place: str) -> DatastoreConfig:
     Raises:
         ConfigError: see :func:`load`.
     """
+    import yaml  # noqa: PLC0415 - only files need it
+
     try:
         document = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError) as error:

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import astuple, dataclass, fields
+from functools import cache
 from typing import Any, Literal
+
+from msgspec import Struct
+from msgspec.structs import astuple
 
 from libcalico.errors import ValidationError
 from libcalico.resources.model import ResourceId
@@ -28,66 +31,57 @@ NO_REGION = "no-region"
 IpVersion = Literal[4, 6]
 
 
-@dataclass(frozen=True, slots=True)
-class BlockKey:
+class BlockKey(Struct, frozen=True):
     """An IPAM block. ``cidr`` is canonical text."""
 
     cidr: str
 
 
-@dataclass(frozen=True, slots=True)
-class AffinityKey:
+class AffinityKey(Struct, frozen=True):
     """The affinity of a host to a block."""
 
     host: str
     cidr: str
 
 
-@dataclass(frozen=True, slots=True)
-class VirtualAffinityKey:
+class VirtualAffinityKey(Struct, frozen=True):
     """The affinity of an owner that is no host (``load-balancer``) to a block."""
 
     owner: str
     cidr: str
 
 
-@dataclass(frozen=True, slots=True)
-class HandleKey:
+class HandleKey(Struct, frozen=True):
     """An IPAM handle: what one owner was assigned, by block."""
 
     handle_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class IpamConfigKey:
+class IpamConfigKey(Struct, frozen=True):
     """The settings of IPAM."""
 
 
-@dataclass(frozen=True, slots=True)
-class IpamHostKey:
+class IpamHostKey(Struct, frozen=True):
     """Legacy mark of a host in IPAM; only ever deleted."""
 
     host: str
 
 
-@dataclass(frozen=True, slots=True)
-class FelixStatusKey:
+class FelixStatusKey(Struct, frozen=True):
     """Felix is alive; kept by a lease."""
 
     region: str
     host: str
 
 
-@dataclass(frozen=True, slots=True)
-class FelixLastStatusKey:
+class FelixLastStatusKey(Struct, frozen=True):
     """When Felix last reported; outlives the lease."""
 
     region: str
     host: str
 
 
-@dataclass(frozen=True, slots=True)
-class WorkloadStatusKey:
+class WorkloadStatusKey(Struct, frozen=True):
     """Whether a workload endpoint is programmed. ``workload`` is ``<namespace>/<name>``."""
 
     region: str
@@ -97,8 +91,7 @@ class WorkloadStatusKey:
     endpoint: str
 
 
-@dataclass(frozen=True, slots=True)
-class HostEndpointStatusKey:
+class HostEndpointStatusKey(Struct, frozen=True):
     """Whether a host endpoint is programmed."""
 
     host: str
@@ -120,8 +113,7 @@ Key = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """How one class of keys is written.
 
     Attributes:
@@ -175,8 +167,7 @@ def path_of(key: Key) -> str:
     if isinstance(key, ResourceId):
         return resource_prefix(key.kind, key.namespace) + key.name
     row = _LAYOUT_BY_KEY[type(key)]
-    names = [field.name for field in fields(key)]
-    parts = zip(names, astuple(key), strict=True)
+    parts = zip(key.__struct_fields__, astuple(key), strict=True)
     return row.template.format_map({name: _written(row, name, part) for name, part in parts})
 
 
@@ -184,7 +175,7 @@ def parse(path: str) -> Key | None:
     """Return the typed key of a path, or None if it is no path of ours."""
     if path.startswith(RESOURCES):
         return parse_resource(path)
-    for key_class, pattern, readers in _PATTERNS:
+    for key_class, pattern, readers in _patterns():
         if match := pattern.fullmatch(path):
             values = [read(match) for read in readers]
             return None if None in values else key_class(*values)
@@ -247,11 +238,18 @@ def _written(row: Layout, name: str, part: str) -> str:
     return escape(part) if name in row.escaped else part
 
 
+@cache
+def _patterns() -> tuple[
+    tuple[type[Any], re.Pattern[str], list[Callable[[re.Match[str]], Any]]], ...
+]:
+    return tuple(map(_compile, LAYOUT))
+
+
 def _compile(
     row: Layout,
 ) -> tuple[type[Any], re.Pattern[str], list[Callable[[re.Match[str]], Any]]]:
     pattern = re.sub(r"\\{(\w+)\\}", _group, re.escape(row.template))
-    readers = [_reader(row, field.name) for field in fields(row.key)]
+    readers = [_reader(row, name) for name in row.key.__struct_fields__]
     return row.key, re.compile(pattern), readers
 
 
@@ -273,6 +271,3 @@ def _read_cidr(match: re.Match[str]) -> str | None:
     """Return the CIDR, or None if it contradicts the family that the path names."""
     cidr = match["cidr"].replace("-", "/", 1)
     return cidr if (":" in cidr) == (match["version"] == "6") else None
-
-
-_PATTERNS = tuple(_compile(row) for row in LAYOUT)

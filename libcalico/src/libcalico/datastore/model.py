@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NewType
+
+from msgspec import Struct
 
 #: A revision of the whole store (etcd: the cluster-wide counter). 0 means "not stored".
 Revision = NewType("Revision", int)
 
 
-@dataclass(frozen=True, slots=True)
-class KeyValue:
+class KeyValue(Struct, frozen=True):
     """A key as stored.
 
     Attributes:
@@ -22,16 +22,14 @@ class KeyValue:
     revision: Revision
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """All keys under the prefixes asked for, as of one store revision."""
 
     revision: Revision
     items: tuple[KeyValue, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """One change of one key. ``value`` is None for a deletion."""
 
     key: str
@@ -39,8 +37,7 @@ class Event:
     revision: Revision
 
 
-@dataclass(frozen=True, slots=True)
-class EventBatch:
+class EventBatch(Struct, frozen=True):
     """Changes of the watched prefixes in store order, and the store revision reached.
 
     Events may be empty: then the batch only tells progress.
@@ -50,8 +47,7 @@ class EventBatch:
     events: tuple[Event, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Put:
+class Put(Struct, frozen=True):
     """Write ``key``. ``if_revision``: None = always, 0 = only if absent, n = only if its mod revision is n.
 
     ``ttl_s``: the key is attached to a new lease of that many seconds.
@@ -63,8 +59,7 @@ class Put:
     ttl_s: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Delete:
+class Delete(Struct, frozen=True):
     """Delete exactly ``key``. ``if_revision``: None = if it exists, n = only if its mod revision is n."""
 
     key: str

@@ -10,6 +10,7 @@ Source: ``calico-control-plane.md`` 1.4 (serializer, field order, what is omitte
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, cast
@@ -128,20 +129,27 @@ def _class_of_manifest(document: Mapping[str, Any]) -> type[Resource]:
     return KINDS[kind]
 
 
-#: Kind → decoder. Made while this module is imported, by one thread: msgspec learns a class's fields
-#: when it first needs them, and a second thread that comes meanwhile crashes the process.
-_DECODERS: Mapping[str, msgspec.json.Decoder[Resource]] = {
-    kind: msgspec.json.Decoder(cls) for kind, cls in KINDS.items()
-}
+#: Kind → decoder, made when it is first needed. By one thread at a time: msgspec learns a class's fields
+#: then, and a second thread that comes meanwhile crashes the process.
+_DECODERS: dict[str, msgspec.json.Decoder[Resource]] = {}
+_LEARNING = threading.Lock()
+
+
+def _decoder(cls: type[Resource]) -> msgspec.json.Decoder[Resource]:
+    """Return the class's decoder; from then on msgspec knows its fields."""
+    kind = cls.INFO.kind
+    if kind not in _DECODERS:
+        with _LEARNING:
+            _DECODERS.setdefault(kind, msgspec.json.Decoder(cls))
+    return _DECODERS[kind]
 
 
 def _decode_fast(data: bytes, kind: str) -> Resource | None:
     """Decode without keeping anything; None if the value needs the tolerant way."""
-    decoder = _DECODERS.get(kind)
-    if decoder is None:
+    if kind not in KINDS:
         return None
     try:
-        return decoder.decode(data)
+        return _decoder(KINDS[kind]).decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
 
@@ -172,6 +180,7 @@ def _decode_whole(raw: dict[str, Any], kind: str | None, *, keep_unknown: bool) 
 
 
 def _convert(raw: Any, cls: type[Resource]) -> Resource:
+    _decoder(cls)
     try:
         return msgspec.convert(raw, cls)
     except (msgspec.ValidationError, OverflowError) as problem:

@@ -8,7 +8,6 @@ writing it back changes nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import msgspec
@@ -62,8 +61,7 @@ class ObjectMeta(Model):
     finalizers: list[str] = []
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KindInfo:
+class KindInfo(msgspec.Struct, frozen=True, kw_only=True):
     """What is true of all objects of a kind.
 
     Attributes:
@@ -102,8 +100,7 @@ class Resource(Model, tag_field="kind"):
         return self.metadata.namespace
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class ResourceId:
+class ResourceId(msgspec.Struct, frozen=True, order=True):
     """Names one resource: kind, namespace (empty for cluster-scoped kinds), name."""
 
     kind: str
