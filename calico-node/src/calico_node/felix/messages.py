@@ -96,15 +96,17 @@ class CompiledRule:
 
 @dataclass(frozen=True, slots=True)
 class ActivePolicy:
-    """Rules of a policy or profile that some local endpoint uses.
+    """Rules of a policy or profile that some local endpoint uses, or that are to be there anyway.
 
-    ``missing`` True stands for a profile that does not exist: everything is denied.
+    ``missing`` True stands for a profile that does not exist: everything is denied. ``everywhere``: its
+    chains and sets are in the kernel also while no local endpoint uses them.
     """
 
     tier: str
     ingress: tuple[CompiledRule, ...]
     egress: tuple[CompiledRule, ...]
     missing: bool = False
+    everywhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,7 @@ def _nets(side: EntityRule, address: Cidr) -> bool:
 
 
 def _in_any(nets: Sequence[str], address: Cidr) -> bool:
-    return any(parse_cidr(net).contains(address) for net in nets)
+    return any(parse_cidr(net, strict=False).contains(address) for net in nets)
 
 
 def _selected(positive: str, negative: str, address: Cidr, world: World) -> bool:

@@ -152,6 +152,7 @@ MATCHES = [
     ({"protocol": "TCP", "notICMP": {"type": 8}}, False),
     ({"source": {"nets": ["10.0.0.0/24"]}}, True),
     ({"source": {"nets": ["10.0.1.0/24"]}}, False),
+    ({"source": {"nets": ["10.0.0.9/24"]}}, True),
     ({"source": {"notNets": ["10.0.0.0/24"]}}, False),
     ({"source": {"selector": "role == 'web'"}}, True),
     ({"source": {"selector": "role == 'db'"}}, False),

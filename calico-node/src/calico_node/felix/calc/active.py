@@ -16,11 +16,15 @@ _K = TypeVar("_K")
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """What a policy or profile says, compiled."""
+    """What a policy or profile says, compiled.
+
+    ``everywhere``: it is told also while nobody uses it, so that it decides at once when somebody does.
+    """
 
     tier: str
     ingress: Compiled
     egress: Compiled
+    everywhere: bool = False
 
     @property
     def sets(self) -> dict[SetId, SetSpec]:
@@ -29,7 +33,8 @@ class Definition:
 
     def active(self) -> ActivePolicy:
         """Return what the dataplane is told."""
-        return ActivePolicy(self.tier, tuple(self.ingress.rules), tuple(self.egress.rules))
+        rules = tuple(self.ingress.rules), tuple(self.egress.rules)
+        return ActivePolicy(self.tier, *rules, everywhere=self.everywhere)
 
 
 def denying(tier: str) -> Definition:
@@ -111,10 +116,11 @@ class Active(Generic[_K]):
         return changes
 
     def _now(self, name: _K) -> ActivePolicy | None:
-        definition = self._definitions.get(name) if name in self._in_use else None
-        self._hold(name, definition.sets if definition else {})
-        if name not in self._in_use:
+        definition = self._definitions.get(name)
+        if name not in self._in_use and not (definition and definition.everywhere):
+            self._hold(name, {})
             return None
+        self._hold(name, definition.sets if definition else {})
         return definition.active() if definition else self._missing
 
     def _hold(self, name: _K, wanted: dict[SetId, SetSpec]) -> None:

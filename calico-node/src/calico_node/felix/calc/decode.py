@@ -45,6 +45,8 @@ _INGRESS: Final[frozenset[PolicyType]] = frozenset({"Ingress"})
 NO_JSON: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _LAST_PORT: Final = 65535
 _DENY: Final = {"action": "Deny"}
+#: The hint that a policy's chains and sets are better there before an endpoint needs them.
+_EVERYWHERE: Final = "AssumeNeededOnEveryNode"
 
 
 class Reading(NamedTuple, Generic[_T]):
@@ -255,6 +257,7 @@ def policy(which: ResourceId, value: bytes) -> Reading[PolicyReading]:
     spec = stored.spec
     tier_name = spec.tier or DEFAULT_TIER
     definition, more = _definition(tier_name, which.namespace, spec.ingress, spec.egress)
+    definition = replace(definition, everywhere=_EVERYWHERE in spec.performance_hints)
     problems += more
     named = stored.with_(metadata=stored.metadata.with_(namespace=which.namespace))
     try:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from calico_node.felix.calc.rules import SetSpec
 from calico_node.felix.messages import EndpointId, Member, PortMember, SetChange, SetId
 from libcalico.net.addresses import Cidr
 from libcalico.selector.index import LabelIndex, Moves
+
+_M = TypeVar("_M", bound=Hashable)
 
 
 class NamedPort(NamedTuple):
@@ -139,20 +141,18 @@ class IpSets:
         for set_id in self._index.selectors_of(item):
             spec = self._sets[set_id].spec
             before, after = _members(spec, old), _members(spec, new)
-            self._lend(set_id, item, (m for m in before if m not in after), is_lent=False)
-            self._lend(set_id, item, (m for m in after if m not in before), is_lent=True)
+            self._lend(set_id, item, _without(before, after), is_lent=False)
+            self._lend(set_id, item, _without(after, before), is_lent=True)
 
     def _file(self, item: Hashable, old: tuple[Cidr, ...], new: tuple[Cidr, ...]) -> None:
         """Note who owns which address."""
         by_net = self._owners_by_net
-        for net in old:
-            if net not in new:
-                left = tuple(owner for owner in by_net.pop(net) if owner != item)
-                if left:
-                    by_net[net] = left
-        for net in new:
-            if net not in old:
-                by_net[net] = (*by_net.get(net, ()), item)
+        for net in _without(old, new):
+            left = tuple(owner for owner in by_net.pop(net) if owner != item)
+            if left:
+                by_net[net] = left
+        for net in _without(new, old):
+            by_net[net] = (*by_net.get(net, ()), item)
 
     def _settle(self) -> None:
         for set_id, moves in self._index.drain().items():
@@ -198,10 +198,17 @@ class IpSets:
         waiting: Mapping[Hashable, None],
     ) -> bool:
         return any(
-            member in _members(spec, self._owners[owner])
+            # An owner of the address has the member for it; of its ports it may lend others.
+            (not spec.port or member in _members(spec, self._owners[owner]))
             and self._index.selects(spec.id, owner) != (owner in waiting)
             for owner in owners
         )
+
+
+def _without(these: Iterable[_M], others: Iterable[_M]) -> list[_M]:
+    """Return those that are not among the others; network sets have ten thousands of members."""
+    known = frozenset(others)
+    return [one for one in these if one not in known]
 
 
 def _told(kept: _Set) -> SetChange:

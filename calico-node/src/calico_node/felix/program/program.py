@@ -160,13 +160,13 @@ class Program:
             self._write_rules(subject, direction)
 
     def _write_rules(self, subject: Subject, direction: Direction) -> None:
-        """Make the chain of one direction right: present exactly while a class uses it."""
+        """Make the chain of one direction right: present while a class uses it, or if it is to be anyway."""
         name = _chain_name(subject, direction)
-        if not self._users[subject, direction]:
+        policy = self._active.get(subject)
+        if not (self._users[subject, direction] or _is_needed_unused(policy, direction)):
             self._pending.drop_chain(name)
             return
         owner = _owner(subject)
-        policy = self._active.get(subject)
         if policy is None or policy.missing or subject in self._refused:
             why = self._refused.get(subject, "it does not exist")
             rule = Rule(rules.denied(self._settings), comment=f"denies, for {why}"[:120])
@@ -174,7 +174,7 @@ class Program:
             return
         log = logs.statements(subject, policy.tier, self._settings)
         context = rules.RuleContext(self._settings, self._sets.has_nets, log)
-        compiled = policy.ingress if direction == "ingress" else policy.egress
+        compiled = _rules_of(policy, direction)
         rendered = [r for one in compiled for r in rules.render(one, context, owner)]
         self._pending.put_chain(Chain(name, tuple(rendered), owner=owner))
 
@@ -349,6 +349,14 @@ def _chain_name(subject: Subject, direction: Direction) -> str:
     if isinstance(subject, PolicyId):
         return names.policy_chain(subject, direction)
     return names.profile_chain(subject, direction)
+
+
+def _is_needed_unused(policy: ActivePolicy | None, direction: Direction) -> bool:
+    return policy is not None and policy.everywhere and bool(_rules_of(policy, direction))
+
+
+def _rules_of(policy: ActivePolicy, direction: Direction) -> tuple[CompiledRule, ...]:
+    return policy.ingress if direction == "ingress" else policy.egress
 
 
 def _set_ids(policy: ActivePolicy) -> Iterable[SetId]:

@@ -5,6 +5,7 @@ order of their arrival, so once the host has answered an ARP request that was se
 been delivered or dropped.
 """
 
+import itertools
 import os
 import re
 import select
@@ -17,11 +18,15 @@ import pytest
 from calico_node.felix.dataplane.host import Host
 from calico_node.felix.dataplane.router import RouteSettings
 from calico_node.felix.dataplane.testing import frames, network
+from calico_node.felix.dataplane.testing.follower import HOST, Follower, judge
 from calico_node.felix.dataplane.testing.frames import SCTP, TCP, UDP
 from calico_node.felix.dataplane.testing.verdicts import RULES
 from calico_node.felix.firewall.model import FirewallSettings
 from calico_test.netns import NetNs
-from libcalico.net.addresses import parse_cidr
+from libcalico.net.addresses import parse_address, parse_cidr
+from libcalico.policy import Packet, World
+from libcalico.resources.model import id_of
+from libcalico.testing import builders as a
 
 HOST_MAC = bytes.fromhex("02ee00000000")
 HOST_ADDRESS = parse_cidr("10.255.0.1")
@@ -30,8 +35,6 @@ MUTE = (
     "table inet mute {\nchain c {\ntype filter hook prerouting priority -400\npolicy drop\n}\n}\n"
 )
 DEADLINE_S = 10.0
-#: Where a packet is that its host takes for itself.
-HOST = "host"
 PROTOCOLS = (*network.OTHER_PROTOCOLS, TCP, UDP, SCTP)
 
 
@@ -233,8 +236,82 @@ def _on_one_processor():
         os.sched_setaffinity(0, allowed)
 
 
-@pytest.fixture
-def wires(tmp_path):
+@pytest.fixture(scope="module")
+def wires(tmp_path_factory):
     with ExitStack() as stack:
         stack.enter_context(_on_one_processor())
-        yield Wires(stack, tmp_path)
+        yield Wires(stack, tmp_path_factory.mktemp("status"))
+
+
+class Ruled:
+    """A host on which objects are in force; what becomes of packets there is what the evaluator says, too."""
+
+    def __init__(self, wires):
+        self._wires, self._follower, self._numbers = wires, Follower(), itertools.count(1)
+        self._world = World.of(())
+
+    def put(self, *resources):
+        """Let these objects, and no others, be in force."""
+        self._wires.program(self._follower.follow({id_of(each): each for each in resources}))
+        self._world = World.of(resources)
+
+    def passes(self, *packets):
+        """Send packets; return, for each, whether it arrived where it is to."""
+        probes = [frames.Probe(packet, next(self._numbers)) for packet in packets]
+        arrived = self._wires.deliver(probes)
+        for probe in probes:
+            _, _, wanted = judge(self._world, probe.packet)
+            assert arrived[probe.number] == wanted, self._wires.explain(probe.packet)
+        return [bool(arrived[probe.number]) for probe in probes]
+
+
+@pytest.fixture(scope="module")
+def ruled(wires):
+    return Ruled(wires)
+
+
+@pytest.fixture(scope="module")
+def packet():
+    """The function that makes a packet, of TCP to port 80 unless it is told otherwise."""
+    fresh = itertools.count(40000)
+
+    def make(source, destination, protocol=TCP, port=80, sport=None, icmp=None):
+        ends = {"source": parse_address(source), "destination": parse_address(destination)}
+        if icmp is not None:
+            of_family = {4: 1, 6: 58}[ends["source"].version]
+            return Packet(protocol=of_family, icmp_type=icmp[0], icmp_code=icmp[1], **ends)
+        return Packet(
+            protocol=protocol, source_port=sport or next(fresh), destination_port=port, **ends
+        )
+
+    return make
+
+
+@pytest.fixture
+def basics():
+    """The default tier, and the profile of all of our endpoints."""
+    return [
+        a.a_tier(name="default", order=1_000_000.0, default_action="Deny"),
+        a.a_profile(name="open"),
+    ]
+
+
+@pytest.fixture
+def endpoint():
+    """The function that makes the endpoint behind an interface."""
+
+    def make(interface, namespace="default", **fields):
+        return a.an_endpoint(
+            **{
+                "namespace": namespace,
+                "node": network.HOST,
+                "container_id": interface,
+                "interface_name": interface,
+                "ip_networks": list(network.LOCAL[interface]),
+                "profiles": ["open"],
+                "labels": {"name": interface},
+                **fields,
+            }
+        )
+
+    return make

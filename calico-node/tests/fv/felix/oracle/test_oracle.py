@@ -9,70 +9,15 @@ import os
 import random
 from collections import Counter
 
-from calico_node.felix.calc.graph import Calculation
-from calico_node.felix.dataplane.testing import frames, network, worlds
+from calico_node.felix.dataplane.testing import frames, worlds
+from calico_node.felix.dataplane.testing.follower import Follower, judge
 from calico_node.felix.dataplane.testing.shrink import smallest
-from calico_node.felix.dataplane.testing.verdicts import (
-    ADDRESSES,
-    behind_nat,
-    decide,
-    passage,
-    way_out,
-)
-from libcalico.datastore import keys
 from libcalico.policy import World
 from libcalico.resources import codec
 
 WORLDS = int(os.environ.get("CALICO_ORACLE_WORLDS", "75"))
 SEED = int(os.environ.get("CALICO_ORACLE_SEED") or random.randrange(1 << 32))
 PACKETS = 40
-HOST = "host"
-#: Denies everything, before everything else; that it is staged is all that keeps it from doing so.
-STAGED = b"""{"apiVersion": "projectcalico.org/v3", "kind": "StagedGlobalNetworkPolicy",
-    "metadata": {"name": "%d"}, "spec": {"stagedAction": "Set", "tier": "first", "order": -1.0,
-    "selector": "all()", "types": ["Ingress", "Egress"], "ingress": [{"action": "Deny"}]}}"""
-STAGED_KEY = "/calico/resources/v3/projectcalico.org/stagedglobalnetworkpolicies/staged"
-
-
-class Follower:
-    """Felix's calculation, told what changes from world to world."""
-
-    def __init__(self):
-        self._calculation = Calculation(network.HOST)
-        self._calculation.on_interface(network.OUTSIDE, ADDRESSES)
-        self._known = {}
-        self._numbers = itertools.count()
-
-    def follow(self, resources):
-        """Return what changed for the host since the last world."""
-        stored = {keys.path_of(which): codec.encode(r) for which, r in resources.items()}
-        stored[STAGED_KEY] = STAGED % next(self._numbers)
-        for key in self._known.keys() - stored.keys():
-            self._calculation.on_update(key, None)
-        for key, value in stored.items():
-            if self._known.get(key) != value:
-                self._calculation.on_update(key, value)
-        self._known = stored
-        changes = self._calculation.flush()
-        assert not any(changes.problems.values()), changes.problems
-        return changes
-
-
-def destinations(world, packet, verdict):
-    """Where a packet is to arrive; what is for nobody here leaves by the default route."""
-    if not verdict.allowed:
-        return set()
-    if packet.destination in ADDRESSES:
-        return {HOST}
-    return {way_out(world, packet.destination)}
-
-
-def judge(world, packet):
-    """The evaluator's verdict, how the packet goes, and where it is to arrive."""
-    translated = behind_nat(world, packet)
-    verdict = decide(world, packet, translated)
-    wanted = destinations(world, translated, verdict)
-    return verdict, passage(world, packet, translated).kind, wanted
 
 
 def test_the_kernel_and_the_evaluator_agree_about_every_packet(wires):

@@ -90,9 +90,8 @@ def policy(active):
         return "gone"
     if active.missing:
         return "missing"
-    return (
-        f"in [{'; '.join(map(rule, active.ingress))}] out [{'; '.join(map(rule, active.egress))}]"
-    )
+    rules = [f"[{'; '.join(map(rule, told))}]" for told in (active.ingress, active.egress)]
+    return f"in {rules[0]} out {rules[1]}" + ", everywhere" * active.everywhere
 
 
 def local(value):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -157,11 +157,15 @@ def states(draw: st.DrawFn) -> State:
     used_tiers = [t for p in ordered for t in p.tiers]
     used_tiers += [t for h in own for t in (*h.forward, *h.pre_dnat, *h.untracked)]
     policies = {p for t in used_tiers for p in (*t.ingress, *t.egress)}
+    everywhere = draw(st.sets(st.sampled_from(POLICIES)))
     profiles = {p for e in ordered for p in e.profiles}
     members = st.frozensets(st.sampled_from(MEMBERS), max_size=4)
     state = State(
         {set_id: draw(members) for set_id in SETS},
-        {p: draw(active) for p in sorted(policies)},
+        {
+            p: replace(draw(active), everywhere=p in everywhere)
+            for p in sorted(policies | everywhere)
+        },
         {p: draw(active) for p in sorted(profiles)},
         used,
         draw(st.dictionaries(st.sampled_from(["p", "q"]), pools, max_size=2)),
@@ -343,6 +347,22 @@ def rules_deny() -> object:
     from calico_node.felix.program import rules as module
 
     return module.deny(RuleSettings())
+
+
+def test_a_policy_that_is_needed_everywhere_is_there_while_nobody_uses_it():
+    program = Program(RuleSettings())
+    policy, rules = POLICIES[0], (CompiledRule("Allow", source=RuleSide(sets=(SETS[0],))),)
+    needed = ActivePolicy("t", rules, (), everywhere=True)
+    into, out_of = (names.policy_chain(policy, way) for way in ("ingress", "egress"))
+    created = {SETS[0]: SetChange(frozenset(MEMBERS[:1]), created=True)}
+    program.apply(Changes(sets=created, policies={policy: needed}))
+    assert references(program.table().chains[into])
+    assert out_of not in program.table().chains, "there is nothing to prepare"
+    program.apply(Changes(policies={policy: replace(needed, everywhere=False)}))
+    assert into not in program.table().chains
+    program.apply(Changes(policies={policy: needed}))
+    program.apply(Changes(policies={policy: None}))
+    assert into not in program.table().chains
 
 
 def test_a_refused_policy_denies_until_it_changes():

@@ -132,7 +132,8 @@ class Dataplane:
         hosts = [host.policies for host in self.host_endpoints.values()]
         in_use = [p for host in hosts for p in _policy_ids(_all_tiers(host))]
         in_use += [p for policies in classes for p in _policy_ids(policies.tiers)]
-        assert self.policies.keys() == set(in_use)
+        everywhere = {which for which, policy in self.policies.items() if policy.everywhere}
+        assert self.policies.keys() == set(in_use) | everywhere
         classes += [host.normal for host in hosts]
         assert self.profiles.keys() == {p for policies in classes for p in policies.profiles}
 

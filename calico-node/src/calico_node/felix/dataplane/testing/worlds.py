@@ -256,6 +256,7 @@ class WorldMaker:
             "selector": self._selector(),
             "types": self._pick((["Ingress"], ["Egress"], ["Ingress", "Egress"])),
             "service_account_selector": self._selector() if self._maybe(0.1) else "",
+            "performance_hints": ["AssumeNeededOnEveryNode"] if self._maybe(0.2) else [],
             "ingress": [self._rule(namespace) for _ in range(self._random.randrange(4))],
             "egress": [self._rule(namespace) for _ in range(self._random.randrange(4))],
         }
