@@ -40,6 +40,7 @@ from libcalico.workload.model import (
     Attachment,
     Identity,
 )
+from libcalico.workload.undo import tried, undone
 
 _log = logging.getLogger(__name__)
 _DELETE_TRIES = 5
@@ -80,12 +81,12 @@ class Workloads:
             return self._auto_assign(request, host)
         given: list[Address] = []
         with ExitStack() as undo:
-            undo.callback(self._give_back, given, request.handle)
+            undo.callback(self.give_back, given, request.handle)
             for text in request.wanted:
                 one = OneAddress(
                     address=text, host=host, handle=request.handle, attributes=request.attributes
                 )
-                assigned = self.ipam.assign_ip(one)
+                assigned = self._answered(request, partial(self.ipam.assign_ip, one))
                 given.append(Address(parse_address(assigned.address), assigned.pool))
             undo.pop_all()
         return given
@@ -100,14 +101,26 @@ class Workloads:
             pools4=request.pools4,
             pools6=request.pools6,
         )
-        try:
-            result = self.ipam.auto_assign(assigning)
-        except UnavailableError:
-            # The answer may be all that was lost.
-            self._undo("release addresses", lambda: self.ipam.release_if_any(request.handle))
-            raise
+        result = self._answered(request, partial(self.ipam.auto_assign, assigning))
         both = (*result.ipv4, *result.ipv6)
         return [Address(parse_address(one.address), one.pool) for one in both]
+
+    def _answered(self, request: AddressRequest, assign: Callable[[], T]) -> T:
+        """Assign; if there is no answer, that may be all that was lost, so what is new is released."""
+        try:
+            return assign()
+        except UnavailableError:
+            if request.held:
+                undone("release addresses", partial(self._release_new, request))
+            else:
+                release = partial(self.ipam.release_if_any, request.handle)
+                undone("release addresses", release)
+            raise
+
+    def _release_new(self, request: AddressRequest) -> None:
+        held = {cidr.address for cidr in request.held}
+        owned = [a for a in self.ipam.ips_by_handle(request.handle) if a not in held]
+        self.ipam.release_ips([ReleaseRequest(address, request.handle) for address in owned])
 
     def attach(
         self,
@@ -138,7 +151,7 @@ class Workloads:
             endpoint = plan.endpoint(attachment, mac, cidrs)
             interface.make(attachment, mac, cidrs, netns)
             remove = partial(interface.remove, attachment.host_interface)
-            undo.callback(self._undo, "remove interface", remove)
+            undo.callback(undone, "remove interface", remove)
             self._store(endpoint, undo)
             undo.pop_all()
         return Attached(
@@ -157,25 +170,14 @@ class Workloads:
         if not isinstance(addresses, AddressRequest):
             return [Address(cidr) for cidr in addresses]
         given = self.assign(addresses, host)
-        undo.callback(self._give_back, given, addresses.handle)
+        undo.callback(self.give_back, given, addresses.handle)
         return given
 
-    def _give_back(self, given: Sequence[Address], handle: str) -> None:
+    def give_back(self, given: Sequence[Address], handle: str) -> None:
+        """Release addresses because of another error, which is the one to tell."""
         requests = [ReleaseRequest(address.cidr.address, handle) for address in given]
         if requests:
-            self._undo("release addresses", lambda: self.ipam.release_ips(requests))
-
-    def _undo(self, what: str, action: Callable[[], object]) -> bool:
-        """Undo one step, and return whether that worked.
-
-        A failure is logged, because the error that made us undo is the one to raise.
-        """
-        try:
-            action()
-        except CalicoError as error:
-            _log.warning("undo failed step=%r error=%r", what, str(error))
-            return False
-        return True
+            undone("release addresses", lambda: self.ipam.release_ips(requests))
 
     def _store(self, endpoint: WorkloadEndpoint, undo: ExitStack) -> None:
         """Create the endpoint, or bring an older one of the same workload up to date."""
@@ -188,10 +190,8 @@ class Workloads:
                     endpoint.name, lambda stored: plan.again(stored, endpoint), endpoint.namespace
                 )
         except UnavailableError:  # the answer may be all that was lost
-            if not self._undo("delete endpoint", lambda: self._withdraw(endpoint)):
-                self._undo(
-                    "remove interface", partial(interface.remove, endpoint.spec.interface_name)
-                )
+            if not undone("delete endpoint", lambda: self._withdraw(endpoint)):
+                undone("remove interface", partial(interface.remove, endpoint.spec.interface_name))
                 # An endpoint that may be stored keeps its addresses, until it is detached.
                 undo.pop_all()
             raise
@@ -240,15 +240,15 @@ class Workloads:
             CalicoError: the first failure.
         """
         failures: list[CalicoError] = []
-        ours = _tried(failures, lambda: self._delete_endpoint(identity, host_interface), "")
+        ours = tried(failures, lambda: self._delete_endpoint(identity, host_interface), "")
         if ours:
-            _tried(failures, lambda: interface.remove(ours), None)
+            tried(failures, lambda: interface.remove(ours), None)
         if netns is not None and interface_name:
             inside = netns
-            _tried(failures, lambda: interface.remove_inside(interface_name, inside), None)
+            tried(failures, lambda: interface.remove_inside(interface_name, inside), None)
         # While the endpoint is in the store its addresses must not go to anyone else.
         if handle is not None and not failures:
-            _tried(failures, lambda: self.ipam.release_if_any(handle), False)
+            tried(failures, lambda: self.ipam.release_if_any(handle), False)
         if failures:
             raise failures[0]
 
@@ -339,12 +339,3 @@ class Workloads:
         profile = Profile(metadata=ObjectMeta(name=name), spec=spec)
         with suppress(AlreadyExistsError):
             self.client.profiles.create(profile)
-
-
-def _tried(failures: list[CalicoError], step: Callable[[], T], otherwise: T) -> T:
-    """Return what the step returns; a failure is kept for later."""
-    try:
-        return step()
-    except CalicoError as error:
-        failures.append(error)
-        return otherwise

@@ -15,7 +15,7 @@ from libcalico.netlink import addresses, links, netns, routes, rules, sysctl
 from libcalico.netlink.links import Link
 from libcalico.netlink.netns import Netns
 from libcalico.netlink.sockets import NetlinkSocket
-from libcalico.workload import plan
+from libcalico.workload import plan, precedence
 from libcalico.workload.model import Attachment
 
 _log = logging.getLogger(__name__)
@@ -74,22 +74,32 @@ def _configure_inside(attachment: Attachment, cidrs: Sequence[Cidr], inside: Net
                 f"{attachment.interface} disappeared from network namespace {inside.name}",
                 errno.ENODEV,
             )
-        present = [
-            route
-            for version in plan.versions(cidrs)
-            for route in routes.list_routes(socket, version)
-        ]
-        priority = plan.inside_priority(link.ifindex, present)
-        if priority:
-            _remove_left_rules(socket, plan.versions(cidrs))
+        priority = _give_place(socket, attachment, link.ifindex, plan.versions(cidrs))
         socket.request(*plan.inside(attachment, link.ifindex, cidrs, priority))
+
+
+def _give_place(
+    socket: NetlinkSocket, attachment: Attachment, link: int, versions: Sequence[int]
+) -> int:
+    """Return the metric for our routes inside; the routes of others step back if ours are to lead."""
+    present = [route for version in versions for route in routes.list_routes(socket, version)]
+    if attachment.leads:
+        stepping = precedence.stepping_back(link, present, addresses.list_addresses(socket))
+        if stepping:
+            _remove_left_rules(socket, versions)
+            socket.request(*stepping, tolerated=(errno.EEXIST,))
+        return 0
+    priority = precedence.priority_behind(link, present)
+    if priority:
+        _remove_left_rules(socket, versions)
+    return priority
 
 
 def _remove_left_rules(socket: NetlinkSocket, versions: Sequence[int]) -> None:
     """Remove the rules of interfaces that are gone: the kernel keeps them, with empty tables."""
     present = [rule for version in versions for rule in rules.list_rules(socket, version)]
     indexes = [link.ifindex for link in links.list_links(socket)]
-    for rule in plan.left_rules(present, indexes):
+    for rule in precedence.left_rules(present, indexes):
         rules.delete_rule(socket, rule)
 
 
@@ -97,12 +107,54 @@ def _configure_host(host: NetlinkSocket, attachment: Attachment, cidrs: Sequence
     link = links.get_link(host, attachment.host_interface)
     if link is None:
         raise NetlinkError(f"{attachment.host_interface} disappeared", errno.ENODEV)
-    gateway, routed = plan.host_gateway(link.ifindex, cidrs), plan.host_routes(link.ifindex, cidrs)
-    refusals = host.batch([*gateway, *routed])
+    routed = [routes.encode_add(route) for route in plan.host_routes(link.ifindex, cidrs)]
+    refusals = host.batch([*plan.host_gateway(link.ifindex, cidrs), *routed])
     # If Felix knows the endpoint from an earlier attempt it may have been faster with the same routes.
     exists = all(refusal.errno == errno.EEXIST for refusal in refusals)
     if refusals and not (exists and set(cidrs) <= _destinations(host, link, plan.versions(cidrs))):
         raise refusals[0]
+
+
+def add_addresses(attachment: Attachment, cidrs: Sequence[Cidr], inside: Netns) -> None:
+    """Give further addresses to an interface that :func:`make` made. What was done stays if that fails.
+
+    Raises:
+        NetlinkError: the interface is gone (ENODEV), or the kernel refused.
+    """
+    with NetlinkSocket() as host:
+        if not links.get_link(host, attachment.host_interface):
+            raise NetlinkError(f"{attachment.host_interface} does not exist", errno.ENODEV)
+        sysctl.apply(plan.host_sysctls(attachment.host_interface, cidrs))
+        _configure_inside(attachment, cidrs, inside)
+        _configure_host(host, attachment, cidrs)
+
+
+def remove_addresses(
+    host_interface: str, interface: str, cidrs: Sequence[Cidr], inside: Netns | None
+) -> None:
+    """Take addresses from an interface at both ends; what is gone already is no error.
+
+    Args:
+        host_interface: its host end.
+        interface: its end inside.
+        inside: None if the namespace does not exist any more.
+    """
+    with NetlinkSocket() as host:
+        outer = links.get_link(host, host_interface)
+        for route in plan.host_routes(outer.ifindex, cidrs) if outer else ():
+            routes.delete_route(host, route)
+    if inside is None:
+        return
+    with netns.socket_in(inside) as socket:
+        inner = links.get_link(socket, interface)
+        for address in [addresses.Address(c, inner.ifindex) for c in cidrs] if inner else ():
+            addresses.delete_address(socket, address)
+
+
+def exists(host_interface: str) -> bool:
+    """Whether the host has such an interface."""
+    with NetlinkSocket() as host:
+        return links.get_link(host, host_interface) is not None
 
 
 def remove(host_interface: str) -> None:

@@ -48,6 +48,7 @@ class AddressRequest:
         pools4: names or CIDRs of pools to use; None: those that select the node.
         wanted: particular addresses instead; then the numbers and pools do not count.
         attributes: what to write about the owner.
+        held: addresses that the handle owns already, and keeps whatever becomes of this request.
     """
 
     handle: str
@@ -57,6 +58,7 @@ class AddressRequest:
     pools6: Sequence[str] | None = None
     wanted: Sequence[str] = ()
     attributes: Mapping[str, str] = field(default_factory=dict)
+    held: Sequence[Cidr] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +75,7 @@ class Attachment:
         profiles: of the endpoint, in order.
         routes: destinations to route beside the default route.
         default_route: whether to make the default route although ``routes`` are given.
+        leads: whether its default routes come before those of interfaces that are there already.
         forwarding: whether the workload may forward packets; None leaves its setting.
     """
 
@@ -87,6 +90,7 @@ class Attachment:
     ports: Sequence[EndpointPort] = ()
     routes: Sequence[Cidr] = ()
     default_route: bool = True
+    leads: bool = False
     forwarding: bool | None = None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from libcalico.net.addresses import Cidr
+from libcalico.net.addresses import Cidr, parse_cidr
 from libcalico.net.macs import WORKLOAD_HOST_MAC, mac_text
 from libcalico.netlink import addresses, links, neighbours, routes, rules, sysctl
 from libcalico.netlink.addresses import IFA_F_NODAD
@@ -26,14 +26,10 @@ from libcalico.workload.model import (
     Attachment,
     Identity,
 )
+from libcalico.workload.precedence import EVERYTHING, FIRST_TABLE, RULE_PRIORITY
 
 _GATEWAYS = {4: GATEWAY_V4, 6: GATEWAY_V6}
-_EVERYTHING = {4: Cidr(4, 0, 0), 6: Cidr(6, 0, 0)}
 _LINK_LOCAL = Cidr(6, GATEWAY_V6.value, 64)
-#: Inside, the table of a further interface is this number and its index; the kernel's own end at 255.
-_FIRST_TABLE = 1000
-#: Priority inside of the rules that lead there: before the kernel's for the main table.
-_RULE_PRIORITY = 1000
 
 
 def spec_of(identity: Identity) -> WorkloadEndpointSpec:
@@ -125,17 +121,16 @@ def inside_sysctls(attachment: Attachment, cidrs: Sequence[Cidr]) -> dict[str, i
     return settings
 
 
-def inside_priority(link: int, present: Sequence[Route]) -> int:
-    """Return the metric for the routes of an interface inside: 0, or behind those of an earlier interface.
+def with_addresses(stored: WorkloadEndpoint, cidrs: Sequence[Cidr]) -> WorkloadEndpoint:
+    """Return a stored endpoint with further addresses; those that it has are not doubled."""
+    networks = dict.fromkeys([*stored.spec.ip_networks, *(str(cidr) for cidr in cidrs)])
+    return stored.with_(spec=stored.spec.with_(ip_networks=list(networks)))
 
-    So a workload on several networks keeps its way out, and the next network's takes over when that one goes.
 
-    Args:
-        link: its index there.
-        present: the routes that are there.
-    """
-    others = any(route.dst in _EVERYTHING.values() and route.oif != link for route in present)
-    return routes.DEFAULT_PRIORITY_V6 + link if others else 0
+def without_addresses(stored: WorkloadEndpoint, cidrs: Sequence[Cidr]) -> WorkloadEndpoint:
+    """Return a stored endpoint without some of its addresses."""
+    kept = [n for n in stored.spec.ip_networks if parse_cidr(n, strict=False) not in cidrs]
+    return stored.with_(spec=stored.spec.with_(ip_networks=kept))
 
 
 def inside(
@@ -181,25 +176,18 @@ def _encoded_routes(
 
 
 def _routes_by_source(attachment: Attachment, link: int, cidrs: Sequence[Cidr]) -> list[bytes]:
-    table = _FIRST_TABLE + link
+    table = FIRST_TABLE + link
     ways = [
         request
         for version in versions(cidrs)
         for request in _encoded_routes(attachment, link, version, table, 0)
     ]
-    return ways + [rules.encode_add(Rule(cidr, table, _RULE_PRIORITY)) for cidr in cidrs]
-
-
-def left_rules(present: Sequence[Rule], links_inside: Sequence[int]) -> list[Rule]:
-    """Return the rules inside that were made for interfaces which are gone."""
-    tables = {_FIRST_TABLE + link for link in links_inside}
-    ours = (rule for rule in present if rule.priority == _RULE_PRIORITY)
-    return [rule for rule in ours if rule.table > _FIRST_TABLE and rule.table not in tables]
+    return ways + [rules.encode_add(Rule(cidr, table, RULE_PRIORITY)) for cidr in cidrs]
 
 
 def _destinations(attachment: Attachment, version: int) -> list[Cidr]:
     own = [route for route in attachment.routes if route.version == version]
-    default = [_EVERYTHING[version]] if attachment.default_route or not own else []
+    default = [EVERYTHING[version]] if attachment.default_route or not own else []
     return [*default, *(route for route in own if route not in default)]
 
 
@@ -232,20 +220,18 @@ def host_gateway(link: int, cidrs: Sequence[Cidr]) -> list[bytes]:
     return [addresses.encode_replace(gateway)]
 
 
-def host_routes(link: int, cidrs: Sequence[Cidr]) -> list[bytes]:
-    """Return the requests that route the workload's addresses to the host end.
+def host_routes(link: int, cidrs: Sequence[Cidr]) -> list[Route]:
+    """Return the routes that lead to the workload's addresses by its host end.
 
-    The routes are those that Felix keeps by default, so that Felix finds what it would install.
+    They are those that Felix keeps by default, so that Felix finds what it would install.
     """
     return [
-        routes.encode_add(
-            Route(
-                cidr,
-                link,
-                scope=SCOPE_LINK if cidr.version == 4 else 0,
-                protocol=routes.PROTOCOL_BOOT,
-                priority=routes.WORKLOAD_PRIORITY,
-            )
+        Route(
+            cidr,
+            link,
+            scope=SCOPE_LINK if cidr.version == 4 else 0,
+            protocol=routes.PROTOCOL_BOOT,
+            priority=routes.WORKLOAD_PRIORITY,
         )
         for cidr in cidrs
     ]

@@ -12,6 +12,7 @@ import pytest
 from calico_test.netns import NetNs
 from libcalico.client import Client
 from libcalico.datastore.memory import MemoryBackend, MemoryStore
+from libcalico.errors import UnavailableError
 from libcalico.ipam import IpamClient
 from libcalico.netlink.netns import Netns, open_netns
 from libcalico.resources.ippools import IPPool, IPPoolSpec
@@ -72,6 +73,32 @@ def inside(container: NetNs) -> Iterator[Netns]:
         yield opened
 
 
+class Fails:
+    """A store that fails at the ``after``-th access: odd ones before they take effect, even ones after.
+
+    With ``for_good`` it fails at all that follow, too.
+    """
+
+    def __init__(self, backend: Any, after: int, *, for_good: bool = False) -> None:
+        self._backend, self._after, self._count = backend, after, 0
+        self._for_good = for_good
+
+    def __getattr__(self, name: str) -> Any:
+        access = getattr(self._backend, name)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self._count += 1
+            gone = self._for_good and self._count > self._after
+            if gone or (self._count == self._after and self._after % 2):
+                raise UnavailableError("lost before")
+            result = access(*args, **kwargs)
+            if self._count == self._after:
+                raise UnavailableError("lost after")
+            return result
+
+        return call
+
+
 def an_attachment(container_id: str = "0123456789abcdef", **fields: Any) -> Attachment:
     identity = Identity(
         node="host-1",
@@ -96,3 +123,8 @@ def attachment() -> Callable[..., Attachment]:
 @pytest.fixture
 def wanted() -> Callable[..., AddressRequest]:
     return addresses
+
+
+@pytest.fixture
+def fails() -> type[Fails]:
+    return Fails

@@ -25,32 +25,6 @@ from libcalico.netlink.netns import open_netns
 from libcalico.workload import Workloads, status
 
 
-class Fails:
-    """A store that fails at the ``after``-th access: odd ones before they take effect, even ones after.
-
-    With ``for_good`` it fails at all that follow, too.
-    """
-
-    def __init__(self, backend, after, *, for_good=False):
-        self._backend, self._after, self._count = backend, after, 0
-        self._for_good = for_good
-
-    def __getattr__(self, name):
-        access = getattr(self._backend, name)
-
-        def call(*args, **kwargs):
-            self._count += 1
-            gone = self._for_good and self._count > self._after
-            if gone or (self._count == self._after and self._after % 2):
-                raise UnavailableError("lost before")
-            result = access(*args, **kwargs)
-            if self._count == self._after:
-                raise UnavailableError("lost after")
-            return result
-
-        return call
-
-
 def attach(site, attachment, wanted, inside, **options):
     return site.call(lambda: site.workloads.attach(attachment, wanted, inside, **options))
 
@@ -185,9 +159,9 @@ class TestFailuresLeaveNothing:
         assert site.is_clean()
         assert "eth0" not in site.links(container)
 
-    def test_the_store_fails_at_any_moment(self, site, container, inside, attachment, wanted):
+    def test_the_store_fails_at_any_moment(self, site, inside, attachment, wanted, fails):
         for after in range(1, 12):
-            backend = Fails(site.backend, after)
+            backend = fails(site.backend, after)
             workloads = Workloads(Client(backend), IpamClient(backend), site.status_directory)
             one = attachment()
             try:
@@ -200,10 +174,10 @@ class TestFailuresLeaveNothing:
         pytest.fail("it never succeeded")
 
     def test_a_store_that_stays_away_keeps_addresses_of_what_may_be_stored(
-        self, site, container, inside, attachment, wanted
+        self, site, inside, attachment, wanted, fails
     ):
         for after in range(1, 12):
-            backend = Fails(site.backend, after, for_good=True)
+            backend = fails(site.backend, after, for_good=True)
             workloads = Workloads(Client(backend), IpamClient(backend), site.status_directory)
             one = attachment()
             try:

@@ -12,7 +12,7 @@ from libcalico.netlink.routes import DEFAULT_PRIORITY_V6, PROTOCOL_BOOT, Route, 
 from libcalico.netlink.rules import Rule, encode_add
 from libcalico.resources import codec
 from libcalico.resources.endpoints import EndpointPort
-from libcalico.workload import plan, status
+from libcalico.workload import plan, precedence, status
 from libcalico.workload.fetch import fetch
 from libcalico.workload.model import GATEWAY_V4, GATEWAY_V6, Attachment, Identity
 
@@ -102,10 +102,10 @@ def test_requests_are_the_same_for_the_same_attachment():
 
 def test_a_further_interface_does_not_take_the_default_route():
     default4, default6 = parse_cidr("0.0.0.0/0"), parse_cidr("::/0")
-    assert plan.inside_priority(3, []) == 0
-    assert plan.inside_priority(3, [Route(FOUR, 2), Route(default4, 3)]) == 0
+    assert precedence.priority_behind(3, []) == 0
+    assert precedence.priority_behind(3, [Route(FOUR, 2), Route(default4, 3)]) == 0
     for default in (default4, default6):
-        assert plan.inside_priority(3, [Route(default, 2)]) > DEFAULT_PRIORITY_V6
+        assert precedence.priority_behind(3, [Route(default, 2)]) > DEFAULT_PRIORITY_V6
     behind = plan.inside(an_attachment(), 3, [FOUR, SIX], 1027)
     first = plan.inside(an_attachment(), 3, [FOUR, SIX])
     assert sum(one != other for one, other in zip(behind, first, strict=False)) == 3
@@ -125,7 +125,7 @@ def test_what_comes_from_a_further_interfaces_addresses_leaves_by_it():
 def test_rules_of_interfaces_that_are_gone_are_known_by_their_tables():
     gone, there = Rule(FOUR, 1003, 1000), Rule(FOUR, 1004, 1000)
     others = [Rule(FOUR, 1003, 999), Rule(FOUR, 254, 1000), Rule(parse_cidr("::/0"), 254, 32766)]
-    assert plan.left_rules([gone, there, *others], [1, 4]) == [gone]
+    assert precedence.left_rules([gone, there, *others], [1, 4]) == [gone]
 
 
 def test_routes_that_are_given_take_the_place_of_the_default_route():
@@ -183,3 +183,11 @@ def test_several_resources_are_fetched_in_one_round_trip():
     found = fetch(backend, *wanted, ResourceId("Tier", "", "t"))
     assert list(found) == wanted[:1]
     assert isinstance(found[wanted[0]], Profile)
+
+
+def test_addresses_come_and_go_each_once():
+    stored = plan.endpoint(an_attachment(), MAC, [FOUR])
+    more = plan.with_addresses(stored, [SIX, FOUR])
+    assert more.spec.ip_networks == [str(FOUR), str(SIX)]
+    assert plan.without_addresses(more, [SIX]) == stored
+    assert plan.without_addresses(stored, [SIX]) == stored
