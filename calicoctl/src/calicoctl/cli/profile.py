@@ -7,22 +7,13 @@ import sys
 import click
 
 from calicoctl.cli.imperative import asked
-from calicoctl.grammar import Access, Command, Group, access
-
-
-class _SubjectFirst(Group):
-    """A group in which the name of a thing may come before what is done with it."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Take ``NAME COMMAND ...`` as ``COMMAND NAME ...``."""
-        known = self.list_commands(ctx)
-        if len(args) > 1 and args[0] not in known and args[1] in ("rule", "tag"):
-            args = [args[1], args[0], *args[2:]]
-        return super().parse_args(ctx, args)
+from calicoctl.cli.subject_first import SubjectFirst
+from calicoctl.grammar import Access, Command, access
 
 
 @click.group(
-    cls=_SubjectFirst,
+    cls=SubjectFirst,
+    after=("rule", "tag"),
     examples=(
         "calicoctl profile add web",
         "calicoctl profile web tag add public",
