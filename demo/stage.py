@@ -54,7 +54,7 @@ def start_node(lab: Lab, host: Host) -> None:
 
 def stop_node(lab: Lab, host: Host) -> None:
     """Stop the services; policy and routes stay until the host itself is gone."""
-    command(host, lab, ["calicoctl", "node", "stop"])
+    command(host, lab, ["calicoctl", "node", "stop", "--force"])
 
 
 def attach(host: Host, name: str, application: str) -> Workload:

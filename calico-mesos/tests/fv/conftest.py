@@ -231,7 +231,7 @@ def running() -> Iterator[Cluster]:
     with Lab(2) as lab:
         yield Cluster(lab)
         for host in lab.hosts:
-            host.run(["calicoctl", "node", "stop"], check=False)
+            host.run(["calicoctl", "node", "stop", "--force"], check=False)
 
 
 @pytest.fixture

@@ -107,7 +107,7 @@ class Node:
         networks = self.docker("network", "ls", "-q", "-f", "driver=calico").stdout.split()
         if networks:
             self.docker("network", "rm", *networks)
-        self.calicoctl("node", "stop", check=False)
+        self.calicoctl("node", "stop", "--force", check=False)
         self.host.run(["calico-node", "uninstall", "--yes"])
 
 
@@ -128,7 +128,7 @@ class Reflector:
     def reset(self):
         """Make the host as it was."""
         env = self.manager.host.env
-        self.host.run(["calicoctl", "node", "stop"], env=env, check=False)
+        self.host.run(["calicoctl", "node", "stop", "--force"], env=env, check=False)
         self.host.run(["calico-node", "uninstall", "--yes"], env=env)
 
 

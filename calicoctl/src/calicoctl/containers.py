@@ -61,7 +61,7 @@ class Subject:
 
 
 def of_path(path: str, node: str) -> Subject:
-    """Return who a network namespace is, by its file, an absolute path without symbolic links.
+    """Return who a network namespace is, by its file, an absolute path in a folder without symbolic links.
 
     The workload is the path with dashes, and a digest where two paths could come to the same.
     """

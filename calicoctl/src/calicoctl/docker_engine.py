@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from calicoctl.containers import Described, parse_description
@@ -49,7 +50,8 @@ def _unreachable(error: Exception) -> CalicoError:
         return ConfigError(
             "we may not ask Docker: run this with sudo, or as a user of the group docker"
         )
-    return UnavailableError(f"Docker does not answer; is its daemon running? ({error})")
+    where = os.environ.get("DOCKER_HOST") or "its usual socket"
+    return UnavailableError(f"Docker does not answer at {where}; is its daemon running?")
 
 
 def open_network(name: str, described: Described) -> Netns:

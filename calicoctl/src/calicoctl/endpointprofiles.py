@@ -59,7 +59,7 @@ def told(action: str, present: Names, names: Names, whose: str) -> str:
         return "No profile was named; nothing was changed"
     done = [name for name in names if (name in present) == (action == "remove")]
     idle = [name for name in names if name not in done]
-    has = "has already" if action == "append" else "does not have"
+    has = "already has" if action == "append" else "does not have"
     past = {"append": "appended to", "remove": "removed from"}[action]
     lines = [f"Profile(s) {', '.join(done)} {past} {whose}"] if done else []
     lines += [f"{whose} {has} profile(s) {', '.join(idle)}"] if idle else []

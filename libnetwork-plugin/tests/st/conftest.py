@@ -93,7 +93,7 @@ class Engine:
         self.host.run([*node, *addresses, *options], env=self.env)
 
     def stop_node(self) -> None:
-        self.host.run(["calicoctl", "node", "stop"], env=self.env)
+        self.host.run(["calicoctl", "node", "stop", "--force"], env=self.env)
 
     def start_docker(self) -> None:
         alone = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child=SIGKILL", "--"]

@@ -313,20 +313,17 @@ def node_show(connection: Access) -> None:
 @access
 def node_remove(hostname: str | None, remove_endpoints: bool, connection: Access) -> None:
     """Remove a node from the datastore, with its endpoints, addresses, peers and settings."""
-    name = hostname or _this_node()
-    if hostname is None:
+    from calicoctl.commands import noderemoval  # noqa: PLC0415 - loads the client
+
+    here = _this_node()
+    name = hostname or here
+    if name == here:
         from calicoctl.commands import node as services  # noqa: PLC0415 - as a user would
 
         services.require_stopped()
-
-    def question(client: Client) -> str:
-        client.nodes.get(name)
-        count = sum(e.spec.node == name for e in client.workloadendpoints.list())
-        if count and not remove_endpoints:
-            raise click.ClickException(
-                f"{name} has {count} workload endpoints; remove them, or give --remove-endpoints"
-            )
-        client.nodes.delete(name)
-        return "Node configuration removed"
-
-    asked(connection, question)
+    asked(
+        connection,
+        lambda client: noderemoval.remove(
+            client, name, with_endpoints=remove_endpoints, is_here=name == here
+        ),
+    )

@@ -26,4 +26,14 @@ class SubjectFirst(Group):
         known = self.list_commands(ctx)
         if len(args) > 1 and args[0] not in known and args[1] in self._after:
             args = [args[1], args[0], *args[2:]]
+        if (
+            len(args) == 1
+            and not ctx.resilient_parsing
+            and args[0] not in (*known, *ctx.help_option_names)
+        ):
+            raise click.UsageError(
+                f"{args[0]!r} is no command: there are {', '.join(known)};"
+                f" after a name: {', '.join(self._after)}",
+                ctx,
+            )
         return super().parse_args(ctx, args)

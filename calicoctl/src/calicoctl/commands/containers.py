@@ -5,6 +5,7 @@ Source of the words: python-era reference, sections 1.4 and B.2; but what fails 
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -75,10 +76,9 @@ def here() -> Here:
 
 @contextmanager
 def _opened(name: str, node: str) -> Iterator[tuple[Subject, Netns]]:
-    """Yield who a container is, and its network namespace."""
+    """Yield who a container is, and its network namespace, to one command at a time."""
     if name.startswith("/"):
-        path = Path(name).resolve()
-        subject, netns = containers.of_path(str(path), node), open_netns(path)
+        subject, netns = _of_path(name, node), open_netns(name)
     else:
         described = docker_engine.describe(name)
         containers.require_own_network(name, described)
@@ -87,7 +87,14 @@ def _opened(name: str, node: str) -> Iterator[tuple[Subject, Netns]]:
     with netns, open_netns() as own:
         if own.is_same(netns):
             raise ValidationError(f"{name} is in the host's network namespace, not in its own")
+        fcntl.flock(netns.fileno(), fcntl.LOCK_EX)
         yield subject, netns
+
+
+def _of_path(path: str, node: str) -> Subject:
+    """Return who a namespace is; its file may be a link, which says nothing of the namespace's name."""
+    place = Path(path)
+    return containers.of_path(str(place.parent.resolve() / place.name), node)
 
 
 def find(client: Client, name: str, node: str) -> tuple[Subject, WorkloadEndpoint | None]:
@@ -99,7 +106,7 @@ def find(client: Client, name: str, node: str) -> tuple[Subject, WorkloadEndpoin
         NotFoundError: Docker does not know it.
     """
     if name.startswith("/"):
-        subject = containers.of_path(str(Path(name).resolve()), node)
+        subject = _of_path(name, node)
         return subject, _stored(client, subject)
     if containers.is_full_id(name):
         subject = containers.of_container(name, name, node)
@@ -155,12 +162,12 @@ def add(client: Client, name: str, wanted: str, interface_name: str) -> Sequence
     place = here()
     _require_node(client, place.node)
     with _opened(name, place.node) as (subject, netns):
+        request = containers.request(subject, wanted, client.ippools.list())
         if _stored(client, subject) is not None:
             raise AlreadyExistsError(
                 f"{name} has an interface of Calico; another address for it: calicoctl container"
                 f" {name} ip add; after a restart: calicoctl container remove {name} first"
             )
-        request = containers.request(subject, wanted, client.ippools.list())
         attachment = containers.attachment(
             subject,
             containers.check_interface(interface_name),

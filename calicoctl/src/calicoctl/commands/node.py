@@ -19,8 +19,9 @@ from typing import Any
 import click
 
 from calicoctl import docker_node, node_container
-from calicoctl.grammar import Group
+from calicoctl.grammar import Access, Group, access
 from calicoctl.node_status import render
+from calicoctl.privileges import require_root
 from libcalico import process
 from libcalico.errors import CalicoError, ConfigError
 
@@ -145,7 +146,7 @@ def _run_native(options: Mapping[str, Any], settings: Mapping[str, str]) -> None
         shown = [f"{name}={shlex.quote(value)}" for name, value in sorted(settings.items())]
         click.echo(" ".join([*shown, shlex.join(command)]))
         return
-    _need_root("node run --runtime=native")
+    require_root("node run --runtime=native")
     if node_container.is_running():
         raise ConfigError(
             "calico/node runs in Docker on this host already; stop it first: calicoctl node stop"
@@ -154,18 +155,47 @@ def _run_native(options: Mapping[str, Any], settings: Mapping[str, str]) -> None
     os.execve(command[0], command, {**os.environ, **settings})
 
 
-@node.command(examples=("calicoctl node stop",))
-def stop() -> None:
+@node.command(examples=("calicoctl node stop", "calicoctl node stop --force"))
+@click.option("--force", is_flag=True, help="Although workloads are on this host.")
+@access
+def stop(force: bool, connection: Access) -> None:
     """Stop Calico's services on this host.
 
-    Policy and routes stay in force.
+    Policy and routes stay in force, as they are: what is changed meanwhile has no effect here. While
+    workloads are on this host, that needs --force.
     """
-    if node_container.state() is not None:
+    in_docker = node_container.state() is not None
+    if not in_docker:
+        require_root("node stop")
+    if not force and (node_container.is_running() if in_docker else _runs_natively()):
+        _require_no_workloads(connection)
+    if in_docker:
         ran = node_container.stop()
         click.echo("Calico node stopped" if ran else "Calico node is not running")
         return
-    _need_root("node stop")
     _exit_with(subprocess.run([_calico_node(), "stop"], check=False))
+
+
+def _require_no_workloads(connection: Access) -> None:
+    """Refuse to go on while the datastore has workload endpoints of this host.
+
+    A datastore that does not answer keeps nobody from stopping; that is told.
+    """
+    from calicoctl.commands import bgp, endpoints  # noqa: PLC0415 - load the client
+    from calicoctl.session import connected  # noqa: PLC0415
+
+    name = bgp.this_node()
+    try:
+        with connected(connection) as client:
+            count = len(endpoints.matching(client, endpoints.Filter(host=name)))
+    except CalicoError as error:
+        click.echo(f"Whether workloads are on this host is not known: {error}", err=True)
+        return
+    if count:
+        raise ConfigError(
+            f"{name} has {count} workload endpoints, whose policy and routes would be kept up no more;"
+            " stop all the same: calicoctl node stop --force"
+        )
 
 
 @node.command(examples=("calicoctl node status",))
@@ -174,7 +204,7 @@ def status() -> None:
     if node_container.is_running():
         said, complaint = node_container.report(), ""
     else:
-        _need_root("node status")
+        require_root("node status")
         said, complaint = _native_report()
     try:
         report = json.loads(said)
@@ -198,7 +228,7 @@ def diags(log_dir: str) -> None:
     """
     from calicoctl import host  # noqa: PLC0415 - only this command needs it
 
-    _need_root("node diags")
+    require_root("node diags")
     texts = {}
     for file, command in host.COMMANDS.items():
         click.echo(f"Dumping {file}")
@@ -282,11 +312,6 @@ def _calico_node() -> str:
             "calico-node is not installed here; install it with: pip install calico-node"
         )
     return found
-
-
-def _need_root(command: str) -> None:
-    if os.geteuid() != 0:
-        raise ConfigError(f"calicoctl {command} needs root; run it with sudo")
 
 
 def _exit_with(done: subprocess.CompletedProcess[bytes]) -> None:

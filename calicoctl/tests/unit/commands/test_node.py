@@ -92,9 +92,24 @@ def test_native_services_beside_the_container_are_refused(host):
 
 def test_stop_removes_the_container(host):
     host.docker(container=RUNNING)
-    result = host.run("stop")
+    result = host.run("stop", "--force")
     assert result.output == "Calico node stopped\n"
     assert host.asked() == ["container", "container", "stop", "rm"]
+
+
+def test_a_datastore_that_is_away_does_not_keep_from_stopping(host, monkeypatch):
+    monkeypatch.setenv("ETCD_ENDPOINTS", "http://127.0.0.1:1")
+    host.docker(container=RUNNING)
+    result = host.run("stop")
+    assert result.output.startswith("Whether workloads are on this host is not known: ")
+    assert result.output.endswith("\nCalico node stopped\n")
+    assert host.asked()[-2:] == ["stop", "rm"]
+
+
+def test_what_does_not_run_is_stopped_without_asking_the_datastore(host, monkeypatch):
+    monkeypatch.setenv("ETCD_ENDPOINTS", "nonsense")
+    host.docker(container=EXITED)
+    assert host.run("stop").output == "Calico node is not running\n"
 
 
 def test_status_without_anything(host):
