@@ -50,7 +50,8 @@ def endpoint(number: int, *, node: str = HOST, **labels: str) -> WorkloadEndpoin
 def policy(number: int, port: int = 8000, clients: int = 3) -> GlobalNetworkPolicy:
     """Return a policy of ten rules; number n applies to application n if there is one, else to nobody.
 
-    ``clients``: how many of the three groups of clients the selectors name.
+    ``port``: of the first rule, to edit one. ``clients``: how many of the three groups of clients the
+    selectors name.
     """
     sources = [f"role == 'client{number % 50}-{k % clients}'" for k in range(3)]
     rules = [
@@ -58,7 +59,7 @@ def policy(number: int, port: int = 8000, clients: int = 3) -> GlobalNetworkPoli
             action="Allow",
             protocol="TCP",
             source=EntityRule(selector=sources[k % 3]),
-            destination=EntityRule(ports=[port + k]),
+            destination=EntityRule(ports=[8000 + k if k else port]),
         )
         for k in range(10)
     ]

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,6 +24,8 @@ from libcalico.datastore.backend import Backend
 _BIN = Path(sys.executable).parent
 _ROOT = Path(__file__).parent.parent
 _DEADLINE_S = 300.0
+#: Room for what the kernel tells of the first commit: all of a table for 250,000 endpoints.
+_RECEIVE_BYTES = 512 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,8 @@ def running(size: Size) -> Iterator[FelixHost]:
         backend = stack.enter_context(connected(lab))
         _fill(backend, size)
         began = time.perf_counter()
-        monitor = stack.enter_context(call_in(_netns(host), lambda: Monitor("calico")))
+        listen = partial(Monitor, "calico", receive_bytes=_RECEIVE_BYTES)
+        monitor = stack.enter_context(call_in(_netns(host), listen))
         felix = host.popen([f"{_BIN}/calico-node", "felix"], log="felix", env=environment)
         wait_for_commit(monitor)
         started_ms = (time.perf_counter() - began) * 1e3

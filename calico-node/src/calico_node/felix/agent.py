@@ -79,6 +79,7 @@ class Felix:
         self._unprogrammed: list[Changes] = []
         self._unread: set[Group] = set(prefixes(hostname))
         self._overlay_wanted = asyncio.Event()
+        self._in_force = asyncio.Event()
         self._away: dict[Group, str] = {}
         self._problems: dict[str, Problem] = {}
         for name in (_DATASTORE, _CONFIGURATION, _OBJECTS):
@@ -110,6 +111,11 @@ class Felix:
     def changed(self) -> asyncio.Event:
         """Set when a state of an endpoint, or the configuration in force, changes next."""
         return self._changed
+
+    @property
+    def in_force(self) -> asyncio.Event:
+        """Set once the datastore was read and policy is in force."""
+        return self._in_force
 
     @property
     def is_live(self) -> bool:
@@ -266,6 +272,7 @@ class Felix:
         for changes in others:
             self._guard(host.apply, changes)
         self._watch(host)
+        self._in_force.set()
         log.info("in force is_in_sync=%s", host.is_in_sync)
 
     def _reconfigure(self, stored: Sequence[Mapping[str, str]]) -> None:

@@ -102,6 +102,8 @@ class TermIndex(Generic[SelectorT]):
 
     def selectors(self, satisfied: int) -> list[SelectorT]:
         """Return the selectors that satisfied terms belong to."""
+        if not satisfied:
+            return []
         owners = (self._owner_by_bit[bit] for bit in slots_in(satisfied))
         return list(dict.fromkeys(owner for owner in owners if owner is not None))
 

@@ -5,9 +5,12 @@ Source: calico-control-plane reference, sections 3.4, 3.5 and 4.2.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+import msgspec
 
 from calico_node.felix.messages import CompiledRule, RuleSide, SetId
 from libcalico.errors import ValidationError
@@ -24,6 +27,7 @@ _WIDER: Final = "the rule matches whatever the request"
 _NEVER: Final = "the rule never matches"
 _HTTP: Final = {"Allow": _NEVER, "Pass": _NEVER, "Deny": _WIDER, "Log": _WIDER}
 _PROTOCOL_NAMES: Final = {6: "tcp", 17: "udp", 132: "sctp"}
+_rule_decoder: Final = msgspec.json.Decoder(Rule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +72,11 @@ def compile_rules(rules: Iterable[Rule], namespace: str, path: str) -> Compiled:
             compiled.problems.append(f"{path}[{number}].http: not enforced; {_HTTP[rule.action]}")
         if not can_match(rule):
             continue
-        sets: dict[SetId, SetSpec] = {}
-        try:
-            compiled.rules.append(_compile(rule, namespace, sets))
-            compiled.sets |= sets
-        except ValidationError as error:
-            compiled.problems.append(f"{path}[{number}]: {error}; the rule denies everything")
-            compiled.rules.append(DENY_ALL)
+        one = _compiled(msgspec.json.encode(rule), namespace)
+        compiled.rules.append(one.rule)
+        compiled.sets |= one.sets
+        if one.problem:
+            compiled.problems.append(f"{path}[{number}]: {one.problem}")
     return compiled
 
 
@@ -86,6 +88,24 @@ def can_match(rule: Rule) -> bool:
     """
     has_services = any(side.services is not None for side in (rule.source, rule.destination))
     return not has_services and (rule.http is None or rule.action in ("Deny", "Log"))
+
+
+class _One(NamedTuple):
+    """What became of one rule."""
+
+    rule: CompiledRule
+    sets: Mapping[SetId, SetSpec]
+    problem: str = ""
+
+
+@lru_cache(maxsize=16384)
+def _compiled(text: bytes, namespace: str) -> _One:
+    """Compile a rule, given as JSON: rules that a changed policy kept are not compiled again."""
+    sets: dict[SetId, SetSpec] = {}
+    try:
+        return _One(_compile(_rule_decoder.decode(text), namespace, sets), sets)
+    except ValidationError as error:
+        return _One(DENY_ALL, {}, f"{error}; the rule denies everything")
 
 
 def _compile(rule: Rule, namespace: str, sets: dict[SetId, SetSpec]) -> CompiledRule:

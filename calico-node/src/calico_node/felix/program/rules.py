@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import product
 from typing import Final, Literal
 
@@ -44,6 +45,8 @@ from libcalico.net.ports import PortRange
 
 Family = Literal[4, 6]
 Conditions = tuple[Statement, ...]
+#: IP sets that hold, in that family, CIDRs wider than one address.
+WideSets = frozenset[tuple[SetId, int]]
 
 _ICMP: Final = {4: 1, 6: 58}
 _NFPROTO: Final = {4: NfProto.IPV4, 6: NfProto.IPV6}
@@ -75,23 +78,38 @@ class RuleContext:
     log: Conditions
 
 
-def render(rule: CompiledRule, context: RuleContext, owner: str = "") -> list[Rule]:
+def render(rule: CompiledRule, context: RuleContext, owner: str = "") -> Sequence[Rule]:
     """Return the nft rules for one compiled rule, in order; none if it can never match."""
+    wide = frozenset(
+        (set_id, version)
+        for side in (rule.source, rule.destination)
+        for set_id in (*side.sets, *side.not_sets)
+        for version in (4, 6)
+        if context.has_nets(set_id, version)
+    )
     action = _action(rule, context)
+    return _rendered(rule, action, wide, is_dual=context.settings.ipv6, owner=owner)
+
+
+@lru_cache(maxsize=16384)
+def _rendered(
+    rule: CompiledRule, action: Conditions, wide: WideSets, *, is_dual: bool, owner: str
+) -> tuple[Rule, ...]:
+    """Render a rule; rules that a changed policy kept are not rendered again."""
     comment = _comment(rule.comment)
-    return [
+    return tuple(
         Rule((*conditions, *action), comment=comment, owner=owner)
-        for family in _families(rule, context.settings)
-        for conditions in _alternatives(rule, family, context)
-    ]
+        for family in _families(rule, is_dual=is_dual)
+        for conditions in _alternatives(rule, family, wide)
+    )
 
 
-def _families(rule: CompiledRule, settings: RuleSettings) -> list[Family | None]:
+def _families(rule: CompiledRule, *, is_dual: bool) -> list[Family | None]:
     """Return the families to render for; ``[None]`` if the rule does not look at anything of a family."""
     possible = [f for f in (4, 6) if _family_can_match(rule, f)]
-    if not settings.ipv6:
+    if not is_dual:
         possible = [f for f in possible if f == 4]
-    if rule.ip_version is None and not _looks_at_family(rule) and settings.ipv6:
+    if rule.ip_version is None and not _looks_at_family(rule) and is_dual:
         return [None]
     return [4 if f == 4 else 6 for f in possible]
 
@@ -123,13 +141,13 @@ def _looks_at_family(rule: CompiledRule) -> bool:
 
 
 def _alternatives(
-    rule: CompiledRule, family: Family | None, context: RuleContext
+    rule: CompiledRule, family: Family | None, wide: WideSets
 ) -> Iterator[Conditions]:
     always = [*_protocol(rule, family)]
     choices: list[Sequence[Match]] = []
     for name, side in _sides(rule):
-        always += _always(name, side, family, context)
-        choices += _choices(name, side, family, context)
+        always += _always(name, side, family, wide)
+        choices += _choices(name, side, family, wide)
     always += _icmp(rule, family)
     separate = _disjoint if rule.action == "Log" else _overlapping
     for combination in product(*map(separate, choices)):
@@ -177,7 +195,7 @@ def _icmp(rule: CompiledRule, family: Family | None) -> Iterator[Statement]:
 
 
 def _always(
-    name: SideName, side: RuleSide, family: Family | None, context: RuleContext
+    name: SideName, side: RuleSide, family: Family | None, wide: WideSets
 ) -> Iterator[Statement]:
     """Yield the conditions of a side that have no alternatives."""
     if family is not None:
@@ -187,7 +205,7 @@ def _always(
         if nets := _of(side.not_nets, family):
             yield Match(address, one_of(_prefixes(nets)), negate=True)
         for set_id in side.not_sets:
-            for variant in _variants(set_id, family, context):
+            for variant in _variants(set_id, family, wide):
                 yield Match(address, Named(variant), negate=True)
         for set_id in side.not_port_sets:
             yield Match(_tuple(name, family), Named(names.set_name(set_id, family)), negate=True)
@@ -196,14 +214,14 @@ def _always(
 
 
 def _choices(
-    name: SideName, side: RuleSide, family: Family | None, context: RuleContext
+    name: SideName, side: RuleSide, family: Family | None, wide: WideSets
 ) -> Iterator[Sequence[Match]]:
     """Yield lists of alternatives; one of each list must hold."""
     if family is not None:
         for set_id in side.sets:
             yield [
                 Match(_ADDRESS[name, family], Named(variant))
-                for variant in _variants(set_id, family, context)
+                for variant in _variants(set_id, family, wide)
             ]
     ports: list[Match] = []
     if side.ports:
@@ -217,10 +235,10 @@ def _choices(
         yield ports
 
 
-def _variants(set_id: SetId, family: Family, context: RuleContext) -> list[str]:
+def _variants(set_id: SetId, family: Family, wide: WideSets) -> list[str]:
     """Return the kernel sets that together hold an IP set's members of one family."""
     variants = [names.set_name(set_id, family)]
-    if context.has_nets(set_id, family):
+    if (set_id, family) in wide:
         variants.append(names.set_name(set_id, family, nets=True))
     return variants
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from calico_node.felix.nft.keys import Range
@@ -31,6 +32,7 @@ class Marks:
         return self.accept | self.passed
 
     @classmethod
+    @lru_cache(maxsize=16)
     def of_mask(cls, mask: int) -> Marks:
         """Take the two lowest bits of ``mask``.
 

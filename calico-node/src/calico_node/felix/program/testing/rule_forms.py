@@ -116,7 +116,7 @@ def rendered(rule: CompiledRule, settings: RuleSettings) -> list[Rule]:
         return set_id == WIDE and version == 4
 
     context = rules.RuleContext(settings, has_nets, logs.statements("open", "", settings))
-    return rules.render(rule, context)
+    return list(rules.render(rule, context))
 
 
 def rules_table() -> Table:
