@@ -12,6 +12,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +33,7 @@ from calico_node.felix.settings import (
     health_timeouts,
     host_settings,
     log_settings,
+    needs_blocks,
 )
 from calico_node.health.model import Aggregator, Report, Reporter
 from libcalico import logs
@@ -124,7 +126,7 @@ class Felix:
 
     @property
     def overlay_wanted(self) -> asyncio.Event:
-        """Set once a pool is encapsulated: then :func:`.overlay_prefixes` are to be followed, too."""
+        """Set once :func:`.needs_blocks`: then :func:`.overlay_prefixes` are to be followed, too."""
         return self._overlay_wanted
 
     def close(self) -> None:
@@ -148,9 +150,6 @@ class Felix:
                     self._found(tuple(group))
                 case Disconnected(reason=reason):
                     self._lost(tuple(group), reason)
-        if self._calculation.has_overlay and not self._overlay_wanted.is_set():
-            self._overlay_wanted.set()
-            self._unread.add(overlay_prefixes())
         self._program()
         self._report_datastore()
         metrics.UPDATE_SECONDS.observe(time.perf_counter() - began)
@@ -162,7 +161,7 @@ class Felix:
             self._guard(self._host.retry)
             for audit in self._audits.due(time.monotonic(), audit_intervals(self._config)):
                 self._guard(self._host.audit, audit)
-        elif self._unprogrammed and self._is_configured:
+        elif self._unprogrammed and self._is_configured and not self._unread:
             self._start()
         self._report_dataplane()
 
@@ -227,15 +226,27 @@ class Felix:
             log.info("datastore readiness is_ready=%s", changes.ready)
         if changes.config is not None:
             self._reconfigure(changes.config)
+        self._follow_blocks()
+        if not self._unread:
+            remotes = self._calculation.route_by(self._config["RouteSource"])
+            changes = replace(changes, remotes={**changes.remotes, **remotes})
         self._note_problems(changes.problems)
         if self._host is not None:
             if changes:
                 self._guard(self._host.apply, changes)
         else:
             self._unprogrammed.append(changes)
-            if self._is_configured:
+            if self._is_configured and not self._unread:
                 self._start()
         self._report_dataplane()
+
+    def _follow_blocks(self) -> None:
+        """Let the cluster's blocks be read once they matter; until then nothing may be left out for them."""
+        if self._overlay_wanted.is_set():
+            return
+        if needs_blocks(self._config, has_overlay=self._calculation.has_overlay):
+            self._overlay_wanted.set()
+            self._unread.add(overlay_prefixes())
 
     def _follow_interfaces(self) -> None:
         """Program anew if there is news of interfaces that host endpoints may mean, or was none so far."""
@@ -346,6 +357,6 @@ class Felix:
         refused = [f"{subject} denies: {why}" for subject, why in host.enforcer.refused.items()]
         if host.firewall.problem:
             refused.append(f"host's firewall not changed: {host.firewall.problem}")
-        refused += [f"no VXLAN: IPv{v}: {why}" for v, why in host.overlays.problems.items()]
+        refused += [f"no {tunnel}: {why}" for tunnel, why in host.overlays.problems.items()]
         detail = "; ".join(refused) or ("in sync" if host.is_in_sync else "trying again")
         self._health.report(DATAPLANE, Report(ready=host.is_in_sync, detail=detail))

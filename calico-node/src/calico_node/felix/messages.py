@@ -18,6 +18,7 @@ from libcalico.net.ports import PortRange
 SetId = NewType("SetId", str)
 Action = Literal["Allow", "Deny", "Log", "Pass"]
 Direction = Literal["ingress", "egress"]
+Tunnel = Literal["VXLAN", "IPIP"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -220,9 +221,16 @@ class Pool:
     vxlan: str = "Never"
 
     @property
-    def is_overlay(self) -> bool:
-        """Whether packets between its hosts are encapsulated, all or some."""
-        return {self.ipip, self.vxlan} != {"Never"}
+    def tunnel(self) -> Tunnel | None:
+        """What packets between its hosts are encapsulated in, all or some; None: they are not."""
+        if self.vxlan != "Never":
+            return "VXLAN"
+        return "IPIP" if self.ipip != "Never" else None
+
+    @property
+    def mode(self) -> str:
+        """When they are encapsulated: Never, Always, CrossSubnet."""
+        return self.vxlan if self.vxlan != "Never" else self.ipip
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,10 +243,14 @@ class Vtep:
 
 @dataclass(frozen=True, slots=True)
 class NodeNetwork:
-    """How a node is reached. ``addresses``: at most one of each family, with the length of its network."""
+    """How a node is reached. ``addresses``: at most one of each family, with the length of its network.
+
+    ``vteps``: its ends of the VXLAN overlay; ``ipip``: the address of its IPIP tunnel.
+    """
 
     addresses: tuple[Cidr, ...] = ()
     vteps: tuple[Vtep, ...] = ()
+    ipip: Cidr | None = None
 
     def address(self, version: int) -> Cidr | None:
         """Return its address of a family, host bits kept."""
@@ -247,6 +259,12 @@ class NodeNetwork:
     def vtep(self, version: int) -> Vtep | None:
         """Return its end of the overlay of a family."""
         return next((v for v in self.vteps if v.address.version == version), None)
+
+    @property
+    def tunnels(self) -> tuple[Cidr, ...]:
+        """The addresses of its tunnels."""
+        ipip = () if self.ipip is None else (self.ipip,)
+        return (*(vtep.address for vtep in self.vteps), *ipip)
 
 
 @dataclass(frozen=True, slots=True)

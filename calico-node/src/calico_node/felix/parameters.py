@@ -76,21 +76,15 @@ NOT_YET: Final[frozenset[str]] = frozenset(
         "FlowLogsLocalReporter",
         "FlowLogsPolicyEvaluationMode",
         "InterfaceExclude",
-        "IpInIpEnabled",
-        "IpInIpMtu",
         "NftablesFilterAllowAction",
         "NftablesMangleAllowAction",
-        "ProgramClusterRoutes",
         "PrometheusMetricsCAFile",
         "PrometheusMetricsCertFile",
         "PrometheusMetricsClientAuth",
         "PrometheusMetricsKeyFile",
         "RemoveExternalRoutes",
         "RequireMTUFile",
-        "RouteSource",
-        "RouteSyncDisabled",
         "ServiceLoopPrevention",
-        "VxlanEnabled",
     }
 )
 

@@ -124,6 +124,8 @@ def rule_settings(config: Config) -> RuleSettings:
         floating_ips=_has_floating_ips(config),
         external_nodes=tuple(map(parse_cidr, config["ExternalNodesCIDRList"])),
         serves_addresses=_OPENSTACK_PREFIX in prefixes,
+        vxlan=config["VxlanEnabled"],
+        ipip=config["IpInIpEnabled"],
     )
 
 
@@ -139,6 +141,7 @@ def route_settings(config: Config, hostname: str = "") -> RouteSettings:
         sources=_sources(config.values),
         ipv6=config["Ipv6Support"],
         ip_forwarding=config["IpForwarding"] == "Enabled",
+        is_disabled=config["RouteSyncDisabled"],
         overlay=overlay_settings(config, hostname),
         floating_ips=_has_floating_ips(config),
     )
@@ -162,7 +165,21 @@ def overlay_settings(config: Config, hostname: str) -> OverlaySettings:
         mtus={4: config["VxlanMTU"], 6: config["VxlanMTUV6"]},
         mtu_interfaces=config["MtuIfacePattern"],
         versions=(4, 6) if config["Ipv6Support"] else (4,),
+        ipip_mtu=config["IpInIpMtu"],
+        vxlan=config["VxlanEnabled"],
+        ipip=config["IpInIpEnabled"],
+        has_unencapsulated=config["ProgramClusterRoutes"] == "Enabled",
     )
+
+
+def needs_blocks(config: Config, *, has_overlay: bool) -> bool:
+    """Return whether it matters at which nodes the cluster's blocks are.
+
+    Args:
+        has_overlay: whether a pool is encapsulated.
+    """
+    has_routes = has_overlay or config["ProgramClusterRoutes"] == "Enabled"
+    return has_routes and config["RouteSource"] == "CalicoIPAM" and not config["RouteSyncDisabled"]
 
 
 def _prefixes(config: Config) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import shutil
@@ -15,15 +16,19 @@ from calico_node.felix.firewall import apply as firewall
 from calico_node.felix.nft.apply import Nftables
 from calico_node.felix.nft.operations import DestroyTable
 from calico_node.felix.program.names import TABLE
+from calico_node.felix.routes import ipip
 from calico_node.paths import Paths
 from calico_node.uninstall import plan
 from calico_node.uninstall.model import Found, Running
 from libcalico import process
 from libcalico.errors import CalicoError, ProcessError
 from libcalico.netlink import links, routes
+from libcalico.netlink.addresses import list_addresses
+from libcalico.netlink.links import Link
 from libcalico.netlink.sockets import NetlinkSocket
 
 _END_S = 10.0
+_GONE = (errno.ENODEV, errno.EADDRNOTAVAIL)
 _PLUGIN_SOCKETS = ("/run/docker/plugins/calico.sock",)
 
 
@@ -118,7 +123,7 @@ def remove(found: Found) -> None:
         _end(running)
     with NetlinkSocket() as socket:
         for link in found.interfaces:
-            links.delete_link(socket, link.ifindex)
+            _delete_link(socket, link)
         for route in found.routes:
             routes.delete_route(socket, route)
     with Nftables() as nftables:
@@ -126,6 +131,15 @@ def remove(found: Found) -> None:
         nftables.commit([DestroyTable(table) for table in found.tables])
     for path in found.paths:
         _delete(Path(path))
+
+
+def _delete_link(socket: NetlinkSocket, link: Link) -> None:
+    """Delete an interface, or give the kernel's own back to it."""
+    if ipip.is_ours(link):
+        held = list_addresses(socket, link=link.ifindex)
+        socket.request(*ipip.plan_return(link, held), tolerated=_GONE)
+    else:
+        links.delete_link(socket, link.ifindex)
 
 
 def _end(running: Running) -> None:

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
+from calico_node.felix.routes import ipip
 from calico_node.uninstall.model import Running
 from libcalico.netlink.links import Link
-from libcalico.netlink.routes import (
-    BLACKHOLE,
-    PROTOCOL_BIRD,
-    PROTOCOL_FELIX,
-    TABLE_MAIN,
-    Route,
-)
+from libcalico.netlink.routes import PROTOCOL_BIRD, PROTOCOL_FELIX, TABLE_MAIN, Route
 
 _WORKLOAD_PREFIX = "cali"
 _TUNNELS = ("vxlan.calico", "vxlan-v6.calico")
@@ -27,6 +22,7 @@ def interfaces(links: Iterable[Link]) -> tuple[Link, ...]:
         for link in links
         if (link.kind == "veth" and link.name.startswith(_WORKLOAD_PREFIX))
         or (link.kind == "vxlan" and link.name in _TUNNELS)
+        or ipip.is_ours(link)
     )
 
 
@@ -46,8 +42,8 @@ def routes(
     def is_ours(route: Route) -> bool:
         if route.table != TABLE_MAIN or route.oif in indices:
             return False
-        is_felix = route.protocol == PROTOCOL_FELIX and route.type == BLACKHOLE
-        return is_felix or (had_bird and route.protocol == PROTOCOL_BIRD)
+        is_birds = had_bird and route.protocol == PROTOCOL_BIRD
+        return is_birds or route.protocol == PROTOCOL_FELIX
 
     return tuple(route for route in installed if is_ours(route))
 

@@ -10,6 +10,7 @@ from calico_node.felix.settings import (
     health_timeouts,
     log_settings,
     metrics_listener,
+    needs_blocks,
     route_settings,
     rule_settings,
 )
@@ -61,3 +62,19 @@ def test_a_log_that_is_turned_off_has_no_level_or_no_place():
 def test_audits_are_turned_off_by_zero():
     assert audit_intervals(config(RouteRefreshInterval="0"))["routes"] == 0
     assert audit_intervals(config())["nftables"] == 180.0
+
+
+def test_the_clusters_blocks_matter_where_routes_follow_from_them():
+    assert needs_blocks(config(), has_overlay=True)
+    assert not needs_blocks(config(), has_overlay=False)
+    assert needs_blocks(config(ProgramClusterRoutes="Enabled"), has_overlay=False)
+    assert not needs_blocks(config(RouteSource="WorkloadIPs"), has_overlay=True)
+    assert not needs_blocks(config(RouteSyncDisabled="true"), has_overlay=True)
+
+
+def test_what_decides_about_tunnels_reaches_rules_and_routes_alike():
+    texts = {"VxlanEnabled": "false", "IpInIpEnabled": "true", "IpInIpMtu": "1400"}
+    overlay, rules = route_settings(config(**texts)).overlay, rule_settings(config(**texts))
+    assert (overlay.vxlan, overlay.ipip) == (rules.vxlan, rules.ipip) == (False, True)
+    assert overlay.ipip_mtu == 1400
+    assert (route_settings(config()).overlay.vxlan, rule_settings(config()).ipip) == (None, None)

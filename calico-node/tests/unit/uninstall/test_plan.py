@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from calico_node.felix.routes import ipip
 from calico_node.uninstall import plan
 from calico_node.uninstall.model import Found, Running
 from libcalico.net.addresses import parse_cidr
@@ -47,6 +48,19 @@ def test_bridges_and_hardware_stay(links):
             ("veth", "calico-br"),
             ("vxlan", "vxlan.calico"),
         }
+
+
+def test_the_kernels_own_ipip_device_is_ours_only_while_we_have_taken_it_over():
+    device = Link(3, "tunl0", kind="ipip")
+    assert plan.interfaces([device, device._replace(alias="vpn")]) == ()
+    taken = device._replace(alias=ipip.OURS)
+    assert plan.interfaces([taken]) == (taken,)
+
+
+def test_routes_to_other_nodes_go_as_those_to_nowhere_do():
+    direct = Route(parse_cidr("10.65.0.64/26"), 2, parse_cidr("10.0.0.7/32"))
+    nowhere = Route(parse_cidr("10.65.0.0/26"), type=BLACKHOLE)
+    assert plan.routes([direct, nowhere], [], had_bird=False) == (direct, nowhere)
 
 
 @given(st.lists(ROUTES), st.lists(LINKS), st.booleans())

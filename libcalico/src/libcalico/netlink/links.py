@@ -1,4 +1,4 @@
-"""Network interfaces: veth pairs, bridges and VXLAN devices; read, change, delete.
+"""Network interfaces: veth pairs, bridges, VXLAN and IPIP devices; read, change, delete.
 
 A veth pair is born with its peer in the target namespace already: moving it there later costs the kernel
 tens of milliseconds. A peer cannot be born up; the host end can.
@@ -23,7 +23,7 @@ IFF_UP, IFF_LOOPBACK, IFF_RUNNING, IFF_LOWER_UP = 0x1, 0x8, 0x40, 0x10000
 
 _IFINFO: Final = Struct("=BxHiII")  # family, type, index, flags, which flags to change
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK = 1, 3, 4, 5
-_IFLA_MASTER, _IFLA_OPERSTATE, _IFLA_LINKINFO = 10, 16, 18
+_IFLA_MASTER, _IFLA_OPERSTATE, _IFLA_LINKINFO, _IFLA_IFALIAS = 10, 16, 18, 20
 _IFLA_GROUP, _IFLA_NET_NS_FD, _IFLA_EXT_MASK, _IFLA_LINK_NETNSID = 27, 28, 29, 37
 _IFLA_INFO_KIND, _IFLA_INFO_DATA = 1, 2
 _VETH_INFO_PEER: Final = 1
@@ -56,6 +56,7 @@ class Link(NamedTuple):
         is_running: whether it is operational, as far as the driver tells.
         data: a VXLAN device's own attributes, undecoded; see :func:`vxlan_of`. Empty for other kinds, whose
             counters and timers would make equal links differ.
+        alias: a text for people that somebody has given it; empty unless set.
     """
 
     ifindex: int
@@ -70,6 +71,7 @@ class Link(NamedTuple):
     group: int = 0
     is_running: bool = False
     data: bytes = b""
+    alias: str = ""
 
     @property
     def is_up(self) -> bool:
@@ -124,6 +126,23 @@ class Vxlan(NamedTuple):
     is_learning: bool = False
 
 
+class Ipip(NamedTuple):
+    """A device that puts IPv4 packets into IPv4 packets, to whichever host the route names.
+
+    A kernel has a first one of its own, ``tunl0``, in each namespace, from when it has the module; such a one
+    is changed, not made, and cannot be deleted.
+
+    Attributes:
+        name: of the device.
+        mtu: 0 for the kernel's default.
+        alias: a text for people; empty for none.
+    """
+
+    name: str
+    mtu: int = 0
+    alias: str = ""
+
+
 class Change(NamedTuple):
     """What to change of a link; None leaves as it is.
 
@@ -135,6 +154,7 @@ class Change(NamedTuple):
         master: index of a bridge, 0 to leave it.
         group: new group.
         netns: file descriptor of the namespace to move to.
+        alias: a text for people; empty to remove it.
     """
 
     is_up: bool | None = None
@@ -144,6 +164,7 @@ class Change(NamedTuple):
     master: int | None = None
     group: int | None = None
     netns: int | None = None
+    alias: str | None = None
 
 
 def encode_veth(veth: Veth) -> bytes:
@@ -186,6 +207,14 @@ def encode_vxlan(vxlan: Vxlan, *, is_up: bool = True) -> bytes:
     return _encode_new("vxlan", vxlan.name, b"".join(data), rest, is_up=is_up)
 
 
+def encode_ipip(ipip: Ipip, *, is_up: bool = True) -> bytes:
+    """Return the request that makes an IPIP device; EOPNOTSUPP where the kernel has none."""
+    rest = _mtu_and_mac(ipip.mtu, None)
+    if ipip.alias:
+        rest.append(_alias(ipip.alias))
+    return _encode_new("ipip", ipip.name, b"", rest, is_up=is_up)
+
+
 def encode_change(link: int | str, change: Change) -> bytes:
     """Return the request that changes a link, given by index or name.
 
@@ -198,6 +227,8 @@ def encode_change(link: int | str, change: Change) -> bytes:
         attrs.append(codec.u32(_IFLA_GROUP, change.group))
     if change.netns is not None:
         attrs.append(codec.u32(_IFLA_NET_NS_FD, change.netns))
+    if change.alias is not None:
+        attrs.append(_alias(change.alias))
     if change.name is not None:
         attrs.append(codec.text(_IFLA_IFNAME, change.name))
     flags = IFF_UP if change.is_up else 0
@@ -336,6 +367,7 @@ def parse_link(message: Message) -> Link:
         is_running=attrs.get(_IFLA_OPERSTATE) == bytes([_OPERSTATE_UP])
         or bool(flags & IFF_LOWER_UP),
         data=details.get(_IFLA_INFO_DATA, b"") if kind == "vxlan" else b"",
+        alias=codec.as_text(attrs.get(_IFLA_IFALIAS, b"")),
     )
 
 
@@ -376,6 +408,11 @@ def _mtu_and_mac(mtu: int | None, mac: bytes | None) -> list[bytes]:
     if mac is not None:
         attrs.append(codec.attr(_IFLA_ADDRESS, mac))
     return attrs
+
+
+def _alias(text: str) -> bytes:
+    """Return the attribute with a link's alias. Its length ends it, and an empty one removes it."""
+    return codec.attr(_IFLA_IFALIAS, text.encode())
 
 
 def _header(link: int | str, flags: int = 0, mask: int = 0) -> bytes:

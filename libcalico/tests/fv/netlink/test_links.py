@@ -6,7 +6,7 @@ from libcalico.errors import NetlinkError
 from libcalico.net.addresses import parse_address
 from libcalico.net.macs import WORKLOAD_HOST_MAC, parse_mac
 from libcalico.netlink import links
-from libcalico.netlink.links import Change, Veth, Vxlan
+from libcalico.netlink.links import Change, Ipip, Veth, Vxlan
 
 PEER_MAC = parse_mac("02:00:00:00:00:01")
 
@@ -135,3 +135,24 @@ def test_a_vxlan_device_is_made_and_read_back(near, pair, local):
     assert shown["mtu"] == 1350
     assert links.vxlan_of(links.get_link(near.socket, "vxlan.calico")) == wanted
     assert links.vxlan_of(links.get_link(near.socket, "cali0")) is None
+
+
+def test_an_ipip_device_is_made_or_the_kernel_says_that_it_has_none(near):
+    refusals = near.socket.batch([links.encode_ipip(Ipip("tunl9", 1400, "ours"))])
+    if refusals:
+        assert [refusal.errno for refusal in refusals] == [errno.EOPNOTSUPP]
+        assert links.get_link(near.socket, "tunl9") is None
+        return
+    made = links.get_link(near.socket, "tunl9")
+    assert (made.kind, made.mtu, made.alias, made.is_up) == ("ipip", 1400, "ours", True)
+
+
+def test_an_alias_comes_and_goes(near, pair):
+    links.change_link(near.socket, "cali0", Change(alias="what it is for"))
+    assert near.ip("link", "show", "cali0")[0]["ifalias"] == "what it is for"
+    assert links.get_link(near.socket, "cali0").alias == "what it is for"
+    links.change_link(near.socket, "cali0", Change(mtu=1300))
+    assert links.get_link(near.socket, "cali0").alias == "what it is for"
+    links.change_link(near.socket, "cali0", Change(alias=""))
+    assert links.get_link(near.socket, "cali0").alias == ""
+    assert "ifalias" not in near.ip("link", "show", "cali0")[0]

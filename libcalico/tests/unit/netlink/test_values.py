@@ -1,6 +1,7 @@
 """Links, addresses, routes and neighbours: what is encoded reads back; arbitrary bytes do no harm."""
 
 import errno
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -120,6 +121,42 @@ def test_a_vxlan_device_reads_as_it_was_written(
     link = links.parse_link(sole(links.encode_vxlan(vxlan)))
     assert links.vxlan_of(link) == vxlan
     assert link.is_up
+
+
+@given(st.integers(1, 65535), st.text(max_size=20).filter(lambda t: "\0" not in t), st.booleans())
+def test_an_ipip_device_reads_as_it_was_written(mtu: int, alias: str, is_up: bool) -> None:
+    message = sole(links.encode_ipip(links.Ipip("tunl0", mtu, alias), is_up=is_up))
+    link = links.parse_link(message)
+    assert (link.name, link.kind, link.mtu, link.alias) == ("tunl0", "ipip", mtu, alias)
+    assert link.is_up == is_up
+
+
+def test_what_makes_an_ipip_device_is_what_the_kernel_documents() -> None:
+    """Checked attribute by attribute: not every kernel has such devices to try it on."""
+    message = sole(links.encode_ipip(links.Ipip("tunl0", 1480, "calico")))
+    create_exclusively = codec.NLM_F_CREATE | codec.NLM_F_EXCL
+    assert message.type == 16  # RTM_NEWLINK
+    assert message.flags & create_exclusively == create_exclusively
+    # struct ifinfomsg: family, type, index 0 (new), flags and their mask: IFF_UP
+    assert message.payload[:16] == struct.pack("=BxHiII", 0, 0, 0, 1, 1)
+    wanted = {
+        3: b"tunl0\0",  # IFLA_IFNAME
+        4: struct.pack("=I", 1480),  # IFLA_MTU
+        18: b"\x09\0\x01\0ipip\0\0\0\0",  # IFLA_LINKINFO with IFLA_INFO_KIND, and no data: to any host
+        20: b"calico",  # IFLA_IFALIAS
+    }
+    assert codec.parse_attrs(message.payload, 16) == wanted
+    assert list(codec.parse_attrs(sole(links.encode_ipip(links.Ipip("tunl0"))).payload, 16)) == [
+        3,
+        18,
+    ]
+
+
+def test_an_alias_is_changed_and_an_empty_one_removes_it() -> None:
+    for alias, payload in (("calico", b"calico"), ("", b"")):
+        message = sole(links.encode_change(7, links.Change(alias=alias)))
+        assert codec.parse_attrs(message.payload, 16) == {20: payload}
+    assert codec.parse_attrs(sole(links.encode_change(7, links.Change())).payload, 16) == {}
 
 
 PARSERS: list[Callable[[Message], Any]] = [

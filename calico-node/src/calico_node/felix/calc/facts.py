@@ -60,7 +60,8 @@ def node(value: bytes) -> Reading[NodeFacts | None]:
     except ValidationError as error:
         return Reading(NodeFacts(labels, ()), f"{error}; it has no address")
     try:
-        return Reading(NodeFacts(labels, addresses, NodeNetwork(_networks(stored), _vteps(stored))))
+        network = NodeNetwork(_networks(stored), _vteps(stored), _ipip(stored))
+        return Reading(NodeFacts(labels, addresses, network))
     except ValidationError as error:
         return Reading(NodeFacts(labels, addresses), f"{error}; it has no tunnel")
 
@@ -98,6 +99,12 @@ def _vteps(stored: Node) -> tuple[Vtep, ...]:
         for address, mac, seed in ends
         if address
     )
+
+
+def _ipip(stored: Node) -> Cidr | None:
+    """Return the address of its IPIP tunnel."""
+    text = stored.spec.bgp.ipv4_ipip_tunnel_addr if stored.spec.bgp else ""
+    return parse_address(text) if text else None
 
 
 def _derived_mac(seed: str) -> bytes:

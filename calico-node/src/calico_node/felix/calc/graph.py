@@ -12,7 +12,7 @@ from calico_node.felix.calc.endpoints import LocalEndpoints
 from calico_node.felix.calc.hostendpoints import HostEndpoints
 from calico_node.felix.calc.ipsets import IpSets
 from calico_node.felix.calc.policies import PolicyResolver
-from calico_node.felix.calc.remotes import Remotes
+from calico_node.felix.calc.remotes import Remotes, RouteSource
 from calico_node.felix.calc.told import Told
 from calico_node.felix.messages import (
     ActivePolicy,
@@ -39,7 +39,7 @@ def prefixes(hostname: str) -> tuple[tuple[str, ...], ...]:
 
 
 def overlay_prefixes() -> tuple[str, ...]:
-    """Return what else is to be followed once :attr:`Calculation.has_overlay`."""
+    """Return what else is to be followed once it matters at which nodes the cluster's blocks are."""
     return (keys.BLOCKS,)
 
 
@@ -111,7 +111,7 @@ class Calculation:
 
     @property
     def has_overlay(self) -> bool:
-        """Whether a pool is encapsulated, so that it matters where the cluster's blocks are."""
+        """Whether a pool is encapsulated."""
         return bool(self._overlays)
 
     def on_update(self, key: str, value: bytes | None) -> None:
@@ -128,6 +128,11 @@ class Calculation:
     def on_interface(self, name: str, addresses: Collection[Cidr] | None) -> None:
         """An interface of this host that is no workload's has these addresses, or, None, is gone."""
         self._host_endpoints.on_interface(name, addresses)
+
+    def route_by(self, source: RouteSource) -> dict[Cidr, str | None]:
+        """Go by blocks or by workloads' addresses from now on; return what differs in where things are."""
+        self._remotes.follow(source)
+        return self._remotes.take()
 
     def sizes(self) -> Sizes:
         """Return how many objects of each kind there are in the datastore."""
@@ -173,10 +178,12 @@ class Calculation:
         found = decode.Reading(None) if value is None else decode.endpoint(value)
         endpoint, item = found.value, EndpointId(which.namespace, which.name)
         if endpoint is None:
+            self._remotes.put_workload(item, "", ())
             self._local.remove(item)
             self._sets.on_owner_removed(item)
             return found.problem
         self._sets.on_owner(item, endpoint.owner, endpoint.labels, endpoint.profiles)
+        self._remotes.put_workload(item, endpoint.node, endpoint.owner.nets)
         if endpoint.node != self._hostname:
             self._local.remove(item)
             return ""
@@ -231,7 +238,7 @@ class Calculation:
         found = decode.Reading(None) if value is None else facts.pool(value)
         pool = found.value
         self._pools.put(which.name, pool)
-        is_overlay = pool is not None and pool.is_overlay
+        is_overlay = pool is not None and pool.tunnel is not None
         (self._overlays.add if is_overlay else self._overlays.discard)(which.name)
         return found.problem
 
@@ -242,7 +249,9 @@ class Calculation:
             self._configuration.label({} if node is None else node.labels)
         self._hosts.put(which.name, None if node is None else node.addresses or None)
         is_reached = node is not None and node.network.addresses
-        self._nodes.put(which.name, node.network if node and is_reached else None)
+        network = node.network if node and is_reached else None
+        self._nodes.put(which.name, network)
+        self._remotes.put_workload(which, which.name, network.tunnels if network else ())
         return found.problem
 
     def _take_configuration(self, which: ResourceId, value: bytes | None) -> str:

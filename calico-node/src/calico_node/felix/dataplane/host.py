@@ -129,11 +129,13 @@ class Host:
             self.enforcer.reconfigure(rules)
             self.firewall.reconfigure(firewall)
         finally:
+            remotes = self.overlays.reconfigure(routes.overlay)
             try:
                 self.router.reconfigure(routes)
-                self.overlays.reconfigure(routes.overlay)
             finally:
+                self.router.apply({}, {}, remotes)
                 self._report(self._endpoints)
+            self.overlays.program()
 
     def retry(self) -> None:
         """Try what failed again. Raises as :meth:`start`."""

@@ -1,4 +1,4 @@
-"""Keeps the VXLAN devices of this host, and their peers, as the pools want them. Synchronous.
+"""Keeps the tunnel devices of this host, and their peers, as the pools want them. Synchronous.
 
 What the kernel has is read, what differs is changed; devices that no pool needs any more are removed. Routes
 through the devices are the router's.
@@ -10,9 +10,11 @@ import errno
 import logging
 from typing import Final
 
+from calico_node.felix.dataplane.ipip import IpipDevice
 from calico_node.felix.dataplane.router import Router
-from calico_node.felix.routes import mtu
+from calico_node.felix.routes import ipip, mtu
 from calico_node.felix.routes.overlay import (
+    IPIP_DEVICE,
     NODE_LINKS,
     VXLAN_DEVICES,
     Changed,
@@ -38,7 +40,7 @@ from libcalico.netlink.sockets import NETLINK_ROUTE, NetlinkSocket
 
 log = logging.getLogger(__name__)
 
-_NO_VTEP: Final = "this node has no tunnel address yet"
+_IPIP: Final = "IPIP"
 _NO_ADDRESS: Final = "no interface has the address that this node is registered with"
 #: What deleting an entry is refused with that is gone already, with its device or without.
 _ABSENT: Final = (errno.ENOENT, errno.ENODEV, errno.EADDRNOTAVAIL)
@@ -50,17 +52,21 @@ class Overlays:
     Args:
         settings: what it depends on.
         router: keeps the routes through the devices.
+
+    Attributes:
+        problems: tunnel → why it cannot be.
     """
 
     def __init__(self, settings: OverlaySettings, router: Router) -> None:
         self._settings = settings
         self._router = router
-        self._overlay = Overlay(settings.hostname)
+        self._overlay = Overlay(settings)
         self._is_started = False
         self._is_done = False
         self._devices: set[int] = set()
-        self.problems: dict[int, str] = {}
+        self.problems: dict[str, str] = {}
         self._socket = NetlinkSocket(NETLINK_ROUTE)
+        self._ipip = IpipDevice(self._socket)
         try:
             groups = monitor.LINKS | monitor.ADDRESSES | monitor.NEIGHBOURS
             self._monitor = monitor.Monitor(groups)
@@ -96,16 +102,16 @@ class Overlays:
             NetlinkError: the kernel refused; call it again later.
         """
         self._is_started = True
-        if not self._is_done:
+        if not self._is_done or self._ipip.is_due:
             self._sync()
 
-    def reconfigure(self, settings: OverlaySettings) -> None:
-        """Take over another configuration. Raises as :meth:`program`."""
-        if settings != self._settings:
-            self._settings = settings
-            self._is_done = False
-            if self._is_started:
-                self._sync()
+    def reconfigure(self, settings: OverlaySettings) -> dict[Cidr, Target | None]:
+        """Take over another configuration; return where destinations lead. :meth:`program` does the rest."""
+        if settings == self._settings:
+            return {}
+        self._settings = settings
+        self._is_done = False
+        return self._overlay.reconfigure(settings)
 
     def take_events(self) -> None:
         """Put right what others changed. Raises as :meth:`program`."""
@@ -122,7 +128,7 @@ class Overlays:
             case NeighbourEvent(entry=entry):
                 return entry.link in self._devices
             case LinkEvent(link=link):
-                return link.kind != "veth"
+                return link.kind != "veth" or link.name == IPIP_DEVICE
         return True
 
     def _sync(self) -> None:
@@ -141,6 +147,7 @@ class Overlays:
                 aliases[NODE_LINKS[version]] = parent
             self._program(name, self._wanted(version, parent, host_mtu), by_name.get(name))
         self._router.call(aliases)
+        self._sync_ipip(by_name.get(IPIP_DEVICE), held, host_mtu)
         self._is_done = True
 
     def _parent(self, version: int, held: list[Address]) -> int:
@@ -149,14 +156,15 @@ class Overlays:
         return next((a.link for a in held if own and a.cidr.host() == own.host()), 0)
 
     def _wanted(self, version: int, parent: int, host_mtu: int) -> Wanted | None:
+        tunnel = f"VXLAN over IPv{version}"
         if not self._overlay.is_wanted(version) or version not in self._settings.versions:
-            self.problems.pop(version, None)
+            self._tell(tunnel, "")
             return None
         vtep, own = self._overlay.own.vtep(version), self._overlay.own.address(version)
         if vtep is None or own is None or not parent:
-            self._tell(version, _NO_VTEP if vtep is None else _NO_ADDRESS)
+            self._tell(tunnel, ipip.NO_ADDRESS if vtep is None else _NO_ADDRESS)
             return None
-        self.problems.pop(version, None)
+        self._tell(tunnel, "")
         device = Vxlan(
             name=VXLAN_DEVICES[version],
             vni=self._settings.vni,
@@ -168,10 +176,25 @@ class Overlays:
         )
         return Wanted(device, vtep.address, self._overlay.peers(version))
 
-    def _tell(self, version: int, problem: str) -> None:
-        if self.problems.get(version) != problem:
-            log.warning("no VXLAN version=IPv%s reason=%s", version, problem)
-        self.problems[version] = problem
+    def _sync_ipip(self, link: Link | None, held: list[Address], host_mtu: int) -> None:
+        address = self._overlay.own.ipip
+        if not self._overlay.is_ipip_wanted or address is None:
+            self._ipip.give_back(link, held)
+            self._tell(_IPIP, ipip.NO_ADDRESS if self._overlay.is_ipip_wanted else "")
+            return
+        wanted = ipip.Device(mtu.of_ipip(host_mtu, self._settings.ipip_mtu), address)
+        problem = self._ipip.keep(wanted, link, held, self._overlay.ipip_pools)
+        self._tell(_IPIP, problem)
+        if self._ipip.lacks_address(wanted, held):
+            self._router.recover()
+
+    def _tell(self, tunnel: str, problem: str) -> None:
+        """Note why a tunnel cannot be, or, empty, that it can; say so once."""
+        if not problem:
+            self.problems.pop(tunnel, None)
+        elif self.problems.get(tunnel) != problem:
+            log.warning("no tunnel type=%s reason=%s", tunnel, problem)
+            self.problems[tunnel] = problem
 
     def _program(self, name: str, wanted: Wanted | None, link: Link | None) -> None:
         requests = plan_device(wanted.device if wanted else None, link)

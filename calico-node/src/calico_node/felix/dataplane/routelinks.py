@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from calico_node.felix.routes.overlay import VXLAN_DEVICES
+from calico_node.felix.routes.overlay import IPIP_DEVICE, VXLAN_DEVICES
 from calico_node.felix.routes.plan import Link
 from libcalico.netlink import links
 
-_TUNNELS: Final = frozenset(VXLAN_DEVICES.values())
+_TUNNELS: Final = frozenset((*VXLAN_DEVICES.values(), IPIP_DEVICE))
 
 
 class RouteLinks:

@@ -38,6 +38,7 @@ class RouteSettings:
         sources: preferred source address of routes to workloads, by IP version.
         overlay: what tunnels depend on.
         floating_ips: whether there are routes to floating addresses, too.
+        is_disabled: whether routes are left to others, as they are.
     """
 
     interface_prefixes: tuple[str, ...] = ("cali",)
@@ -50,6 +51,7 @@ class RouteSettings:
     ip_forwarding: bool = True
     overlay: OverlaySettings = field(default_factory=OverlaySettings)
     floating_ips: bool = False
+    is_disabled: bool = False
 
 
 class Router:
@@ -118,11 +120,15 @@ class Router:
             self._configure(interface)
 
     def reconfigure(self, settings: RouteSettings) -> None:
-        """Take over another configuration and install every route anew. Raises as :meth:`start`."""
+        """Take over another configuration and install every route anew. Raises as :meth:`start`.
+
+        Routes that are left to others from now on stay as they are.
+        """
         if settings == replace(self._settings, overlay=settings.overlay):
             return
         try:
-            self._remove(list(self._installed))
+            if not (settings.is_disabled or self._settings.is_disabled):
+                self._remove(list(self._installed))
         finally:
             self._settings = settings
             self._wanted.enable_floating(is_enabled=settings.floating_ips)
@@ -214,7 +220,9 @@ class Router:
             return False
         if not self._workloads.is_configured(endpoint.interface, link):
             return False
-        return all(self._installed.get(a) == Installed(link.index) for a in endpoint.addresses)
+        return self._settings.is_disabled or all(
+            self._installed.get(a) == Installed(link.index) for a in endpoint.addresses
+        )
 
     def has_failed(self, endpoint: LocalEndpoint) -> bool:
         """Return whether the kernel refused a route or a setting of an endpoint's interface."""
@@ -264,10 +272,13 @@ class Router:
                     self._installed[route.dst] = _installed(route)
 
     def _versions(self) -> tuple[int, ...]:
+        """Return the families whose routes are ours to keep."""
+        if self._settings.is_disabled:
+            return ()
         return (4, 6) if self._settings.ipv6 else (4,)
 
     def _is_ours(self, route: Route) -> bool:
-        if route.table != routes.TABLE_MAIN:
+        if route.table != routes.TABLE_MAIN or route.dst.version not in self._versions():
             return False
         is_felix = route.protocol == routes.PROTOCOL_FELIX
         if route.type == routes.BLACKHOLE or route.gateway is not None:

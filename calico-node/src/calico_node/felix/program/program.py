@@ -309,12 +309,8 @@ class Program:
         self._pending.put_chain(static.entering(self._settings, self._tunnels()))
 
     def _tunnels(self) -> Tunnels:
-        """Return the tunnels that some pool asks for."""
-        pools = self._pools.values()
-        return Tunnels(
-            vxlan=any(pool.vxlan != "Never" for pool in pools),
-            ipip=any(pool.ipip != "Never" for pool in pools),
-        )
+        """Return the tunnels in use."""
+        return Tunnels.of(self._pools.values(), self._settings)
 
     def _apply_hosts(self, hosts: Mapping[str, tuple[Cidr, ...] | None]) -> None:
         _update(self._hosts, hosts)

@@ -85,6 +85,7 @@ class RuleSettings:
         floating_ips: whether endpoints have the floating addresses that they ask for.
         external_nodes: who else than the cluster's nodes may send through the hosts' tunnels.
         serves_addresses: whether workloads get their addresses and names from this host, by DHCP and DNS.
+        vxlan: whether VXLAN is in use at all; None: if a pool asks for it. ``ipip`` likewise.
     """
 
     interface_prefixes: tuple[str, ...] = ("cali",)
@@ -106,6 +107,8 @@ class RuleSettings:
     floating_ips: bool = False
     external_nodes: tuple[Cidr, ...] = ()
     serves_addresses: bool = False
+    vxlan: bool | None = None
+    ipip: bool | None = None
     failsafe_inbound: tuple[FailsafePort, ...] = failsafe_ports(
         PARAMS["FailsafeInboundHostPorts"].default
     )

@@ -8,9 +8,10 @@ Source: calico-dataplane reference, section 2.4 (what enters the host).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from calico_node.felix.messages import Pool
 from calico_node.felix.nft.model import (
     DROP,
     AddressType,
@@ -35,6 +36,15 @@ class Tunnels:
 
     vxlan: bool = False
     ipip: bool = False
+
+    @classmethod
+    def of(cls, pools: Iterable[Pool], settings: RuleSettings) -> Tunnels:
+        """Return those that some pool asks for, unless the configuration decides."""
+        modes = {(pool.vxlan != "Never", pool.ipip != "Never") for pool in pools}
+        return cls(
+            vxlan=any(vxlan for vxlan, _ in modes) if settings.vxlan is None else settings.vxlan,
+            ipip=any(ipip for _, ipip in modes) if settings.ipip is None else settings.ipip,
+        )
 
 
 def of_hosts(

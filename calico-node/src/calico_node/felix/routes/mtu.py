@@ -11,6 +11,8 @@ from typing import Final
 
 #: Bytes that VXLAN adds, by the outer packet's IP version.
 VXLAN_OVERHEAD: Final = {4: 50, 6: 70}
+#: Bytes that IPIP adds.
+IPIP_OVERHEAD: Final = 20
 #: What any network carries, for a host none of whose interfaces is known as its own.
 FALLBACK: Final = 1460
 
@@ -29,3 +31,8 @@ def of_host(links: Iterable[tuple[str, int]], pattern: str) -> int:
 def of_vxlan(version: int, host_mtu: int, configured: Mapping[int, int]) -> int:
     """Return the MTU of a VXLAN device; what is configured (not 0) counts."""
     return configured.get(version, 0) or host_mtu - VXLAN_OVERHEAD[version]
+
+
+def of_ipip(host_mtu: int, configured: int) -> int:
+    """Return the MTU of the IPIP device; what is configured (not 0) counts."""
+    return configured or host_mtu - IPIP_OVERHEAD

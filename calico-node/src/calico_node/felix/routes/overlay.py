@@ -1,9 +1,11 @@
-"""Which routes and peers the encapsulated pools need, as a function of pools, nodes and blocks. Pure.
+"""Which routes and peers pools need, as a function of pools, nodes, and what is at them. Pure.
 
-A destination of an encapsulated pool that is at another node is reached through the tunnel: by way of that
-node's tunnel address. With CrossSubnet a node in our own subnet is reached directly.
+A destination of an encapsulated pool that is at another node is reached through the tunnel: with VXLAN by way
+of that node's tunnel address, with IPIP by way of the node's own. With CrossSubnet a node in our own subnet
+is reached directly; so it is without encapsulation, where such routes are asked of Felix at all. Nodes
+elsewhere are then the business of the network between them.
 
-Source: calico-dataplane reference, sections 3.2 and 3.3.
+Source: calico-dataplane reference, sections 3.2 to 3.4.
 """
 
 from __future__ import annotations
@@ -12,12 +14,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeVar
 
-from calico_node.felix.messages import NodeNetwork, Pool, Vtep
+from calico_node.felix.messages import NodeNetwork, Pool, Tunnel, Vtep
 from calico_node.felix.routes.plan import Target
 from libcalico.net.addresses import Cidr
 
 #: Names of our VXLAN devices, by IP version. Source: calico-dataplane reference, section 3.3.
 VXLAN_DEVICES: Final = {4: "vxlan.calico", 6: "vxlan-v6.calico"}
+#: Name of our IPIP device, the kernel's own first one. Source: calico-dataplane reference, section 3.4.
+IPIP_DEVICE: Final = "tunl0"
 #: What stands in a target for the interface that has the node's own address, by IP version.
 NODE_LINKS: Final = {4: "(IPv4 of the node)", 6: "(IPv6 of the node)"}
 
@@ -38,6 +42,9 @@ class OverlaySettings:
         mtus: of the devices by IP version; 0 or absent: what the host's interfaces leave.
         mtu_interfaces: what the names of the host's own interfaces match.
         versions: of IP.
+        ipip_mtu: of the IPIP device; 0: what the host's interfaces leave.
+        vxlan: whether VXLAN is in use at all; None: if a pool asks for it. ``ipip`` likewise.
+        has_unencapsulated: whether the routes of pools without encapsulation are ours, too, not BIRD's.
     """
 
     hostname: str = ""
@@ -46,6 +53,19 @@ class OverlaySettings:
     mtus: Mapping[int, int] = field(default_factory=dict)
     mtu_interfaces: str = _ANY_INTERFACE
     versions: tuple[int, ...] = (4, 6)
+    ipip_mtu: int = 0
+    vxlan: bool | None = None
+    ipip: bool | None = None
+    has_unencapsulated: bool = False
+
+    def programs(self, pool: Pool) -> bool:
+        """Whether the routes of a pool are ours. Those of tunnels always are: BIRD cannot make them."""
+        match pool.tunnel:
+            case "VXLAN":
+                return self.vxlan is not False
+            case "IPIP":
+                return self.ipip is not False
+        return self.has_unencapsulated
 
 
 class Peer(NamedTuple):
@@ -69,11 +89,11 @@ class Overlay:
     """Kept under change: a change costs its own size, unless it is of a pool or of this node.
 
     Args:
-        hostname: this node.
+        settings: what it depends on beside.
     """
 
-    def __init__(self, hostname: str) -> None:
-        self._hostname = hostname
+    def __init__(self, settings: OverlaySettings) -> None:
+        self._settings = settings
         self._pools: dict[str, Pool] = {}
         self._nodes: dict[str, NodeNetwork] = {}
         self._remotes: dict[Cidr, str] = {}
@@ -82,7 +102,7 @@ class Overlay:
     @property
     def own(self) -> NodeNetwork:
         """How this node is reached."""
-        return self._nodes.get(self._hostname, NodeNetwork())
+        return self._nodes.get(self._settings.hostname, NodeNetwork())
 
     def change(self, changed: Changed) -> dict[Cidr, Target | None]:
         """Take in what changed; return the targets of all destinations that it may concern."""
@@ -91,15 +111,36 @@ class Overlay:
         _update(self._nodes, changed.nodes)
         for destination, node in changed.remotes.items():
             self._move(destination, node)
-        if changed.pools or self._hostname in changed.nodes:
+        if changed.pools or self._settings.hostname in changed.nodes:
             touched |= self._remotes.keys()
         else:
             touched.update(*(self._by_node.get(node, ()) for node in changed.nodes))
         return {destination: self._target(destination) for destination in touched}
 
+    def reconfigure(self, settings: OverlaySettings) -> dict[Cidr, Target | None]:
+        """Take over another configuration; return the targets of all destinations."""
+        self._settings = settings
+        return {destination: self._target(destination) for destination in self._remotes}
+
     def is_wanted(self, version: int) -> bool:
-        """Whether a pool of a family is encapsulated in VXLAN."""
-        return any(p.cidr.version == version and p.vxlan != "Never" for p in self._pools.values())
+        """Whether a family needs a VXLAN device."""
+        if self._settings.vxlan is False:
+            return False
+        is_switched_on = bool(self._settings.vxlan) and self.own.vtep(version) is not None
+        return is_switched_on or any(p.cidr.version == version for p in self._pools_in("VXLAN"))
+
+    @property
+    def is_ipip_wanted(self) -> bool:
+        """Whether the IPIP device is needed."""
+        if self._settings.ipip is False:
+            return False
+        is_switched_on = bool(self._settings.ipip) and self.own.ipip is not None
+        return is_switched_on or bool(self._pools_in("IPIP"))
+
+    @property
+    def ipip_pools(self) -> list[str]:
+        """The names of the pools that are encapsulated in IPIP."""
+        return sorted(name for name, pool in self._pools.items() if pool.tunnel == "IPIP")
 
     def peers(self, version: int) -> set[Peer]:
         """Return the other nodes' ends. Of two with one tunnel address or MAC the first by name has it."""
@@ -108,7 +149,7 @@ class Overlay:
         for name in sorted(self._nodes):
             network = self._nodes[name]
             peer = _peer(network.vtep(version), network.address(version))
-            if name == self._hostname or peer is None:
+            if name == self._settings.hostname or peer is None:
                 continue
             if peer.address not in found and peer.mac not in macs:
                 found[peer.address] = peer
@@ -124,13 +165,12 @@ class Overlay:
 
     def _target(self, destination: Cidr) -> Target | None:
         node, pool = self._remotes.get(destination), self._pool(destination)
-        if node is None or pool is None or pool.vxlan == "Never":
+        if node is None or pool is None or not self._settings.programs(pool):
             return None
         version, network = destination.version, self._nodes.get(node, NodeNetwork())
-        if pool.vxlan == "CrossSubnet" and (near := self._near(network, version)) is not None:
+        if pool.mode != "Always" and (near := self._near(network, version)) is not None:
             return Target(NODE_LINKS[version], near)
-        peer = _peer(network.vtep(version), network.address(version))
-        return None if peer is None else Target(VXLAN_DEVICES[version], peer.address, onlink=True)
+        return _through(pool.tunnel, network, version)
 
     def _near(self, network: NodeNetwork, version: int) -> Cidr | None:
         """Return the address of a node that is in our own subnet."""
@@ -139,10 +179,25 @@ class Overlay:
             return None
         return other.host()
 
+    def _pools_in(self, tunnel: Tunnel) -> list[Pool]:
+        return [pool for pool in self._pools.values() if pool.tunnel == tunnel]
+
     def _pool(self, destination: Cidr) -> Pool | None:
         """Return the pool that holds a destination: the smallest, should they overlap."""
         holding = [p for p in self._pools.values() if p.cidr.contains(destination)]
         return max(holding, key=lambda pool: pool.cidr.prefix, default=None)
+
+
+def _through(tunnel: Tunnel | None, network: NodeNetwork, version: int) -> Target | None:
+    """Return what leads to a node through a tunnel; None if there is none, or the node has no end of it."""
+    address = network.address(version)
+    match tunnel, version:
+        case "IPIP", 4:
+            return None if address is None else Target(IPIP_DEVICE, address.host(), onlink=True)
+        case "VXLAN", _:
+            peer = _peer(network.vtep(version), address)
+            return peer and Target(VXLAN_DEVICES[version], peer.address, onlink=True)
+    return None
 
 
 def _peer(vtep: Vtep | None, address: Cidr | None) -> Peer | None:

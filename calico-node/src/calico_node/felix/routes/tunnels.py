@@ -63,7 +63,7 @@ def plan_entries(wanted: Wanted, present: Present) -> list[bytes]:
         return []
     index = present.link.ifindex
     return [
-        *_plan_addresses(wanted.address, index, present.addresses),
+        *plan_addresses(wanted.address, index, present.addresses),
         *_plan_neighbours(wanted, index, present.neighbours),
         *_plan_forwarding(wanted, index, present.forwarding),
     ]
@@ -74,7 +74,8 @@ def _identity(vxlan: Vxlan | None) -> Vxlan | None:
     return None if vxlan is None else vxlan._replace(mac=None, mtu=0)
 
 
-def _plan_addresses(wanted: Cidr, index: int, present: Collection[Address]) -> list[bytes]:
+def plan_addresses(wanted: Cidr, index: int, present: Collection[Address]) -> list[bytes]:
+    """Return the requests that give a link its address, and no other but the kernel's own link-local ones."""
     ours = [a for a in present if a.scope == addresses.SCOPE_GLOBAL]
     requests = [addresses.encode_delete(a) for a in ours if a.cidr != wanted]
     if has_address(wanted, present):

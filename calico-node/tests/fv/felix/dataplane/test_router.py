@@ -9,6 +9,7 @@ import pytest
 from calico_node.felix import metrics
 from calico_node.felix.dataplane.router import Router, RouteSettings
 from calico_node.felix.messages import EndpointId, EndpointPolicies, LocalEndpoint
+from calico_node.felix.routes.plan import Target
 from libcalico.net.addresses import parse_cidr
 
 ME = EndpointId("ns", "a")
@@ -150,6 +151,43 @@ def test_routes_of_others_are_left_alone(netns, router):
     apply(netns, router)
     netns.call(router.start)
     assert {"192.0.2.0/24", "198.51.100.0/24"} <= set(routes(netns, 4))
+
+
+def test_an_address_elsewhere_leads_through_a_tunnel_by_way_of_a_host_that_is_not_on_it(
+    netns, router
+):
+    add_interface(netns, "tunl0")  # what kind it is matters to nobody here
+    netns.call(router.take_events)
+    block, host = parse_cidr("10.65.0.64/26"), parse_cidr("192.0.2.7/32")
+    through = {block: Target("tunl0", host, onlink=True)}
+    netns.call(lambda: router.apply({}, {}, through))
+    route = routes(netns, 4)["10.65.0.64/26"]
+    assert (route["gateway"], route["dev"], route["protocol"]) == ("192.0.2.7", "tunl0", "80")
+    assert "onlink" in route["flags"]
+    netns.run(["ip", "route", "delete", "10.65.0.64/26"])
+    follow(netns, router, lambda: "10.65.0.64/26" in routes(netns, 4))
+    netns.call(lambda: router.apply({}, {}, {block: None}))
+    assert not routes(netns, 4)
+
+
+def test_routes_are_left_as_they_are_while_they_are_others(netns, router):
+    add_interface(netns)
+    apply(netns, router, blocks=BLOCKS)
+    follow(netns, router, lambda: router.is_ready(ENDPOINT))
+    netns.call(router.take_events)
+    before = routes(netns, 4), routes(netns, 6)
+    netns.call(lambda: router.reconfigure(RouteSettings(is_disabled=True)))
+    assert (routes(netns, 4), routes(netns, 6)) == before
+    netns.run(["ip", "route", "delete", "10.65.0.1"])
+    netns.call(router.take_events)
+    netns.call(router.audit)
+    apply(netns, router, None, dict.fromkeys(BLOCKS))
+    apply(netns, router)
+    assert routes(netns, 4) == {d: r for d, r in before[0].items() if d != "10.65.0.1"}
+    assert router.is_ready(ENDPOINT)
+    assert router.is_in_sync
+    netns.call(lambda: router.reconfigure(RouteSettings()))
+    assert routes(netns, 4) == {"10.65.0.1": before[0]["10.65.0.1"]}
 
 
 def test_an_audit_puts_right_what_nothing_told_of(netns, router):

@@ -73,6 +73,36 @@ def test_only_the_last_blocks_count_and_only_differences_are_told(history, cut):
     assert remotes.take() == {}
 
 
+ADDRESSES = [parse_cidr(text) for text in ("10.65.0.1", "10.65.0.2", "fd65::1")]
+some_addresses = st.lists(st.sampled_from(ADDRESSES), max_size=2, unique=True).map(tuple)
+sayings = st.tuples(st.sampled_from("abc"), st.sampled_from(["", *HOSTS]), some_addresses)
+sources = st.sampled_from(["CalicoIPAM", "WorkloadIPs"])
+
+
+@given(st.lists(any_block | sayings | sources, max_size=12), st.integers(0, 12))
+def test_only_what_was_said_last_counts_whichever_is_followed(history, cut):
+    remotes, told, source = Remotes("here"), {}, "CalicoIPAM"
+    by_block, said = {}, {}
+    for number, one in enumerate(history):
+        match one:
+            case str():
+                source = one
+                remotes.follow(one)
+            case dict():
+                remotes.put(one["cidr"], json.dumps(one).encode())
+                by_block[one["cidr"]] = expected(one)
+            case (who, node, addresses):
+                remotes.put_workload(who, node, addresses)
+                said[who] = {} if node in ("", "here") else dict.fromkeys(addresses, node)
+        if number == cut:
+            told |= remotes.take()
+    told |= remotes.take()
+    claims = by_block.values() if source == "CalicoIPAM" else map(said.get, sorted(said)[::-1])
+    wanted = {d: node for found in claims for d, node in found.items()}
+    assert {d: node for d, node in told.items() if node is not None} == wanted
+    assert remotes.take() == {}
+
+
 @given(
     st.binary(max_size=40)
     | st.sampled_from([b"[]", b"{}", b'{"allocations": 1}', b'{"attributes": [null, {}]}'])

@@ -115,6 +115,30 @@ class Datastore:
         yield a.a_cluster_information(datastore_ready=pick([True, False]))
 
 
+def test_workloads_and_tunnels_of_other_nodes_tell_where_addresses_are_if_they_are_asked():
+    calculation = Calculation(network.HOST)
+
+    def put(*resources):
+        for resource in resources:
+            calculation.on_update(keys.path_of(codec_id(resource)), codec.encode(resource))
+        return calculation.flush().remotes
+
+    bgp = NodeBGPSpec(ipv4_address="172.16.0.2/24", ipv4_ipip_tunnel_addr="10.65.0.9")
+    there = a.an_endpoint(node="node-2", container_id="x", ip_networks=["10.65.0.8", "fd65::8"])
+    here = a.an_endpoint(node=network.HOST, container_id="y", ip_networks=["10.65.0.7"])
+    node = a.a_node(name="node-2", bgp=bgp, ipv6_vxlan_tunnel_addr="fd65::9")
+    assert put(there, here, node) == {}
+    texts = ("10.65.0.8", "fd65::8", "10.65.0.9", "fd65::9")
+    addresses = dict.fromkeys(map(parse_address, texts), "node-2")
+    assert calculation.route_by("WorkloadIPs") == addresses
+    assert calculation.route_by("WorkloadIPs") == {}
+    moved = there.with_(spec=there.spec.with_(ip_networks=["10.65.0.6"]))
+    gone = {parse_address("10.65.0.8"): None, parse_address("fd65::8"): None}
+    assert put(moved) == {**gone, parse_address("10.65.0.6"): "node-2"}
+    left = dict.fromkeys((parse_address(t) for t in ("10.65.0.6", "10.65.0.9", "fd65::9")), None)
+    assert calculation.route_by("CalicoIPAM") == left
+
+
 def codec_id(resource):
     return keys.ResourceId(resource.kind, resource.namespace, resource.name)
 

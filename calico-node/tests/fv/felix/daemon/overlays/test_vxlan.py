@@ -3,83 +3,15 @@
 import json
 import sys
 
-import pytest
-
 from calico_test.probes import Probe
-from libcalico.datastore import keys
-from libcalico.datastore.keys import AffinityKey, BlockKey
-from libcalico.resources.nodes import NodeBGPSpec
 from libcalico.testing import builders as a
 
-BLOCKS = [("10.65.0.0/26", "fd65::/122"), ("10.65.0.64/26", "fd65::40/122")]
 TUNNELS = [("10.65.0.50", "fd65::3f"), ("10.65.0.120", "fd65::78")]
 FORGET_PEERS = """
 ip neighbour flush dev vxlan.calico nud permanent
 bridge fdb show dev vxlan.calico | while read mac rest; do bridge fdb delete $mac dev vxlan.calico self; done
 """
 DENY_WEB = a.a_global_policy(name="deny-web", selector="app == 'web'", ingress=[a.a_rule("Deny")])
-
-
-class Pair:
-    """Two hosts' Felixes with one datastore: ``east`` and ``west``, each with a block of both pools."""
-
-    def __init__(self, felixes):
-        self.felixes = self.east, self.west = felixes
-        self.put_nodes(TUNNELS)
-        for felix, blocks in zip(felixes, BLOCKS, strict=True):
-            for cidr in blocks:
-                self.put_block(felix.host.name, cidr)
-
-    def put_nodes(self, tunnels, lengths=(24, 64)):
-        for felix, (four, six) in zip(self.felixes, tunnels, strict=True):
-            own = [f"{x}/{n}" for x, n in zip(felix.host.addresses, lengths, strict=True)]
-            felix.put(
-                a.a_node(
-                    name=felix.host.name,
-                    bgp=NodeBGPSpec(ipv4_address=own[0], ipv6_address=own[1]),
-                    ipv4_vxlan_tunnel_addr=four,
-                    ipv6_vxlan_tunnel_addr=six,
-                )
-            )
-
-    def put_block(self, host, cidr, borrowed=None):
-        """Store a block of a host, of which another may have borrowed: ordinal → node."""
-        key = keys.path_of(AffinityKey(host, cidr))
-        self.east.etcd.put(key, json.dumps({"state": "confirmed", "deleted": "false"}))
-        allocations = [None] * 64
-        for index, ordinal in enumerate(borrowed or {}):
-            allocations[ordinal] = index
-        block = {
-            "cidr": cidr,
-            "affinity": f"host:{host}",
-            "allocations": allocations,
-            "unallocated": [],
-            "attributes": [{"secondary": {"node": node}} for node in (borrowed or {}).values()],
-        }
-        self.east.etcd.put(keys.path_of(BlockKey(cidr)), json.dumps(block))
-
-    def put_pools(self, mode):
-        self.east.put(
-            a.a_pool(name="v4", cidr="10.65.0.0/24", vxlan_mode=mode),
-            a.a_pool(name="v6", cidr="fd65::/112", vxlan_mode=mode),
-        )
-
-    def start(self):
-        for felix in self.felixes:
-            felix.start()
-
-    def received(self, version):
-        """Return how many packets have come out of west's tunnel."""
-        name = {4: "vxlan.calico", 6: "vxlan-v6.calico"}[version]
-        shown = self.west.host.run(["ip", "-json", "-s", "link", "show", name], check=False).stdout
-        return json.loads(shown)[0]["stats64"]["rx"]["packets"] if shown else 0
-
-    def route(self, felix, destination):
-        version = 6 if ":" in destination else 4
-        return felix.host.run(["ip", f"-{version}", "route", "show", destination]).stdout
-
-    def wait_route(self, felix, destination, text):
-        felix.wait(lambda: text in self.route(felix, destination), f"route {destination} {text}")
 
 
 SEND_ENCAPSULATED = """
@@ -97,24 +29,10 @@ socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(vxlan + frame, (to, 4789
 """
 
 
-@pytest.fixture
-def pair(lab, basics, felix_of):
-    made = lab(2)
-    found = Pair([felix_of(made, 0, 1), felix_of(made, 1, 65)])
-    found.east.put(*basics)
-    return found
-
-
-def connect(pair):
-    web, api = pair.west.connect("web"), pair.east.connect("api")
-    pair.east.wait_outcomes(api, web, pair.east.OPEN)
-    return web, api
-
-
 def test_workloads_reach_each_other_through_the_tunnel_and_policy_decides(pair):
     pair.put_pools("Always")
     pair.start()
-    web, api = connect(pair)
+    web, api = pair.connect()
     before = [pair.received(4), pair.received(6)]
     assert pair.east.outcomes(api, web) == pair.east.OPEN
     assert all(now > then for now, then in zip(map(pair.received, (4, 6)), before, strict=True))
@@ -157,7 +75,7 @@ def test_a_pool_changes_its_mode_live(pair):
 def test_tunnels_follow_changed_addresses_and_come_back_when_others_damage_them(pair):
     pair.put_pools("Always")
     pair.start()
-    web, api = connect(pair)
+    web, api = pair.connect()
     changed = [TUNNELS[0], ("10.65.0.121", "fd65::79")]
     pair.put_nodes(changed)
     pair.wait_route(pair.east, "10.65.0.64/26", "via 10.65.0.121")
@@ -181,7 +99,7 @@ def test_tunnels_follow_changed_addresses_and_come_back_when_others_damage_them(
 def test_a_borrowed_address_has_a_route_of_its_own_and_the_rest_of_a_block_leads_nowhere(pair):
     pair.put_pools("Always")
     pair.start()
-    _, api = connect(pair)
+    _, api = pair.connect()
     host = pair.west.host
     pair.put_block(pair.east.host.name, "10.65.0.0/26", {40: host.name})
     pair.wait_route(pair.east, "10.65.0.40", "via 10.65.0.120 dev vxlan.calico")
@@ -199,7 +117,7 @@ def test_a_node_without_tunnel_address_says_so_and_devices_outlive_felix(pair):
     pair.start()
     pair.east.wait_row("Dataplane", "no tunnel address yet")
     pair.put_nodes(TUNNELS)
-    web, api = connect(pair)
+    web, api = pair.connect()
     index = "ip -json link show vxlan.calico | grep -o '\"ifindex\":[0-9]*'"
     before = pair.east.host.sh(index)
     pair.east.end()
@@ -216,7 +134,7 @@ def test_host_endpoints_do_not_close_the_tunnels_between_hosts(pair):
             a.a_host_endpoint(name=felix.host.name, node=felix.host.name, interface_name="eth0")
         )
     pair.start()
-    web, api = connect(pair)
+    web, api = pair.connect()
     assert pair.east.outcomes(api, web) == pair.east.OPEN
     assert "open" not in pair.east.outcomes(pair.east.host, pair.west.host)
     pair.west.host.listen(udp=[80])
@@ -227,7 +145,7 @@ def test_host_endpoints_do_not_close_the_tunnels_between_hosts(pair):
 def test_what_a_stranger_encapsulates_is_dropped(pair):
     pair.put_pools("Always")
     pair.start()
-    web, api = connect(pair)
+    web, api = pair.connect()
     west = pair.west.host
     mac = json.loads(west.run(["ip", "-json", "link", "show", "vxlan.calico"]).stdout)[0]["address"]
     inside = [west.addresses[0], mac, api.address(4), web.address(4)]
