@@ -88,7 +88,7 @@ def test_felix_leaves_all_routes_alone_while_it_is_told_to(pair, configured):
 
 def test_a_switch_overrules_the_pools(pair, configured):
     pair.put_pools("Always")
-    configured(annotations={"config.projectcalico.org/VxlanEnabled": "false"})
+    configured(vxlan_enabled=False)
     pair.start()
     web, api = pair.west.connect("web"), pair.east.connect("api")
     assert pair.east.outcomes(api, web) == pair.east.CLOSED
