@@ -51,6 +51,20 @@ class Etcd:
         record: records.Record | None = None,
         deadline_s: float = 20.0,
     ) -> None:
+        self._prepare(addresses, namespace, port, record)
+        try:
+            self._start_on_free_ports(deadline_s)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _prepare(
+        self,
+        addresses: Sequence[str],
+        namespace: netns.NetNs | None,
+        port: int | None,
+        record: records.Record | None,
+    ) -> None:
         self._binary = _find_binary()
         self._addresses = tuple(addresses)
         self._namespace = namespace
@@ -61,13 +75,8 @@ class Etcd:
         self.log_path = self.directory / "etcd.log"
         self._is_independent = record is None
         self._record = record or records.Record(name=self.name)
-        try:
-            self._record.directories.append(str(self.directory))
-            self._record.save()
-            self._start_on_free_ports(deadline_s)
-        except BaseException:
-            self.stop()
-            raise
+        self._record.directories.append(str(self.directory))
+        self._record.save()
 
     @classmethod
     def take_up(
@@ -114,6 +123,11 @@ class Etcd:
     def endpoint(self) -> str:
         """URL for clients, e.g. ``http://127.0.0.1:40123``."""
         return _url(self._addresses[0], self.port)
+
+    @property
+    def peer_url(self) -> str:
+        """URL for other members."""
+        return _url("127.0.0.1", self._peer_port)
 
     @property
     def process(self) -> Process:
@@ -228,14 +242,17 @@ class Etcd:
         return bind() if self._namespace is None else self._namespace.call(bind)
 
     def _argv(self) -> list[str]:
+        alone = self._own_argv(f"{self.name}={self.peer_url}")
+        # Alone it has nobody to wait for: a short election makes it serve at once.
+        return [*alone, "--heartbeat-interval=10", "--election-timeout=50"]
+
+    def _own_argv(self, peers: str) -> list[str]:
         clients = ",".join(_url(address, self.port) for address in self._addresses)
-        peer = _url("127.0.0.1", self._peer_port)
+        peer = self.peer_url
         argv = [self._binary, f"--name={self.name}", f"--data-dir={self.directory / 'data'}"]
         argv += [f"--listen-client-urls={clients}", f"--advertise-client-urls={clients}"]
         argv += [f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}"]
-        argv += [f"--initial-cluster={self.name}={peer}", "--logger=zap", "--log-level=warn"]
-        # Alone it has nobody to wait for: a short election makes it serve at once.
-        return [*argv, "--heartbeat-interval=10", "--election-timeout=50"]
+        return [*argv, f"--initial-cluster={peers}", "--logger=zap", "--log-level=warn"]
 
     def _launch(self) -> None:
         enter = [] if self._namespace is None else self._namespace.enter

@@ -43,11 +43,12 @@ def chosen(
         if heading not in columns.cells:
             known = ", ".join(columns.cells)
             raise ValidationError(f"unknown heading {heading}, valid values are: {known}")
-    rows = columns.rows(_ordered(kind, resources), headings, context)
+    rows = columns.rows(list(resources), headings, context)
     return gotext.table(headings, rows) + "\n"
 
 
-def _ordered(kind: str, resources: Sequence[Resource]) -> list[Resource]:
+def ordered(kind: str, resources: Sequence[Resource]) -> list[Resource]:
+    """Return the resources in the order in which tables list them: tiers as they are evaluated."""
     if kind != "Tier":
         return list(resources)
 

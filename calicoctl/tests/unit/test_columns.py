@@ -3,7 +3,7 @@
 import pytest
 
 from calicoctl.columns import COLUMNS, Context
-from calicoctl.printers import OF_CLUSTER, as_json, as_yaml, document, listing, table
+from calicoctl.printers import OF_CLUSTER, as_json, as_yaml, document, listing, ordered, table
 from libcalico.resources.bgpfilter import BGPFilter, BGPFilterSpec, FilterRule
 from libcalico.resources.kubepolicy import LabelSelector, LabelSelectorRequirement
 from libcalico.resources.model import ObjectMeta
@@ -72,7 +72,7 @@ def test_tiers_are_listed_by_order_none_last():
         Tier(metadata=ObjectMeta(name=name), spec=TierSpec(order=order))
         for name, order in (("last", None), ("b", 20.0), ("a", 10.0))
     ]
-    text = table("Tier", tiers, wide=False, namespaced=False, context=Context())
+    text = table("Tier", ordered("Tier", tiers), wide=False, namespaced=False, context=Context())
     assert [line.split() for line in text.strip().split("\n")[1:]] == [
         ["a", "10"],
         ["b", "20"],

@@ -63,10 +63,11 @@ def follow(
             snapshot = client.backend.read(prefix)
             items = {item.key: item for item in snapshot.items}
             happened = [h for key in [*known, *items] for h in take(key, items.get(key))]
-            if happened or not begun:
-                yield happened, known
-            begun = True
+            # Before the snapshot is passed on: later this might be another store, from a backup.
             with client.backend.watch([prefix], Revision(snapshot.revision + 1)) as batches:
+                if happened or not begun:
+                    yield happened, known
+                begun = True
                 for batch in batches:
                     backoff.reset()
                     happened = []
@@ -109,8 +110,8 @@ class Display:
                 for h in happened
             )
         if self._live:
-            ordered = [known[key] for key in sorted(known)]
-            return _CLEAR + self._table(ordered, context)
+            listed = printers.ordered(self._kind, [known[key] for key in sorted(known)])
+            return _CLEAR + self._table(listed, context)
         return self._events(happened, context)
 
     def _table(self, resources: list[Resource], context: Context) -> str:

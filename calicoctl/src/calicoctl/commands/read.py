@@ -124,7 +124,7 @@ def _results(found: Found) -> Sequence[object]:
 
 def _tables(found: Found) -> Iterator[tuple[str, list[Resource]]]:
     if found.listed:
-        yield found.listed, list(found.resources)
+        yield found.listed, printers.ordered(found.listed, found.resources)
     else:
         for kind, members in groupby(found.resources, key=lambda resource: resource.kind):
             yield kind, list(members)

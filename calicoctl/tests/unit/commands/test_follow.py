@@ -73,3 +73,14 @@ def test_displays():
         "ADDED",
         "a",
     ]
+
+
+def test_each_event_stands_beside_its_own_object():
+    first, last = a_tier(name="first", order=1.0), a_tier(name="last", order=2.0)
+    shown = show("ps", [Happening("DELETED", last), Happening("MODIFIED", first)], times=2)
+    assert [line.split() for line in shown.splitlines()] == [
+        ["DELETED", "last", "2"],
+        ["MODIFIED", "first", "1"],
+    ]
+    live = show("ps", [], {"a": last, "b": first}, live=True)
+    assert [line.split()[0] for line in live.splitlines()[1:3]] == ["first", "last"]

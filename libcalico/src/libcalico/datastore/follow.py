@@ -2,6 +2,9 @@
 
 They yield lists of changes, in order, and say when the store is lost and found again. They end only
 when they are closed, or by an error that waiting does not heal (a DatastoreError).
+
+The watch is opened before what was read is passed on: whoever takes long over a snapshot must not find
+another store, restored from a backup meanwhile, in its place.
 """
 
 from __future__ import annotations
@@ -126,6 +129,7 @@ async def follow(
         DatastoreError: the store refused to be read.
     """
     progress = _Progress(backoff)
+    read: list[Change] = []
     while True:
         news: list[Change] = []
         match progress.syncer.next_step:
@@ -135,13 +139,14 @@ async def follow(
                 except (UnavailableError, CompactedError) as error:
                     news = progress.read_failed(error)
                 else:
-                    if changes := [*progress.found(), *progress.syncer.on_snapshot(snapshot)]:
-                        yield changes
+                    read = [*progress.found(), *progress.syncer.on_snapshot(snapshot)]
                     continue
             case Watch(start):
                 progress.watch_began()
                 ended: CompactedError | UnavailableError = _ENDED
                 async with backend.watch(prefixes, start) as batches:
+                    if read:
+                        yield read
                     try:
                         async for batch in batches:
                             if changes := progress.batch(batch):
@@ -192,32 +197,34 @@ class Follower:
 
     def __iter__(self) -> Iterator[list[Change]]:
         """See :func:`follow`."""
+        changes: list[Change] = []
         while not self._closed.is_set():
             match self._progress.syncer.next_step:
                 case ReadSnapshot():
-                    changes, pause = self._read()
+                    changes = self._read()
+                    if isinstance(self._progress.syncer.next_step, Watch):
+                        continue
                     if changes:
                         yield changes
-                    if not pause:
-                        continue
                 case Watch(start):
-                    yield from self._watch_until_it_ends(start)
+                    yield from self._watch_until_it_ends(start, changes)
             self._closed.wait(self._progress.backoff.next_s())
 
-    def _read(self) -> tuple[list[Change], bool]:
-        """Return the changes, and whether to pause before the next step."""
+    def _read(self) -> list[Change]:
         try:
             snapshot = self._backend.read(*self._prefixes)
         except (UnavailableError, CompactedError) as error:
-            return self._progress.read_failed(error), True
-        return [*self._progress.found(), *self._progress.syncer.on_snapshot(snapshot)], False
+            return self._progress.read_failed(error)
+        return [*self._progress.found(), *self._progress.syncer.on_snapshot(snapshot)]
 
-    def _watch_until_it_ends(self, start: Revision) -> Iterator[list[Change]]:
+    def _watch_until_it_ends(self, start: Revision, read: list[Change]) -> Iterator[list[Change]]:
         self._progress.watch_began()
         ended: CompactedError | UnavailableError = _ENDED
         watch = self._backend.watch(self._prefixes, start)
         with watch as batches:
             self._watch = watch
+            if read:
+                yield read
             try:
                 while not self._closed.is_set():
                     batch = next(batches, None)

@@ -100,21 +100,43 @@ def test_a_store_that_is_down_at_start_is_waited_for():
     asyncio.run(scenario())
 
 
+class OvertakenBackend(AsyncMemoryBackend):
+    """The store changes and is compacted as soon as the first snapshot is read."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        super().__init__(store)
+        self._store_itself = store
+
+    async def read(self, *prefixes, revision=None):
+        snapshot = await super().read(*prefixes, revision=revision)
+        writer = MemoryBackend(self._store_itself)
+        if writer.get("/a") is not None:
+            writer.delete("/a")
+            writer.put("/b", b"2")
+            self._store_itself.compact()
+        return snapshot
+
+
 def test_what_was_compacted_away_meanwhile_is_read_again():
     async def scenario() -> None:
         store = MemoryStore()
-        writer = MemoryBackend(store)
-        writer.put("/a", b"1")
+        MemoryBackend(store).put("/a", b"1")
+        async with aclosing(follow(OvertakenBackend(store), ["/"], sleep=Pauses())) as changes:
+            assert await take(changes, 2) == [
+                [Connected(), Update("/a", b"1"), IN_SYNC],
+                [Update("/b", b"2"), Update("/a", None)],
+            ]
 
-        def change_and_compact() -> None:
-            writer.delete("/a")
-            writer.put("/b", b"2")
-            store.compact()
+    asyncio.run(scenario())
 
+
+def test_the_watch_is_open_while_the_snapshot_is_worked_on():
+    async def scenario() -> None:
+        store = MemoryStore()
         async with aclosing(follow(AsyncMemoryBackend(store), ["/"], sleep=Pauses())) as changes:
             await take(changes, 1)
-            change_and_compact()
-            assert await take(changes, 1) == [[Update("/b", b"2"), Update("/a", None)]]
+            store.break_watches()
+            assert [type(change) for (change,) in await take(changes, 1)] == [Disconnected]
 
     asyncio.run(scenario())
 
