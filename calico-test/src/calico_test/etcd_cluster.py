@@ -41,7 +41,7 @@ class Member(Etcd):
 
     def _is_serving(self, timeout_s: float) -> bool:
         status = self.call("/v3/maintenance/status", {}, timeout_s=timeout_s)
-        return status.get("leader", "0") != "0"
+        return bool(status.get("leader", "0") != "0")
 
 
 class EtcdCluster:
