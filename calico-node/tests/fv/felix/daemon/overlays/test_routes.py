@@ -2,8 +2,6 @@
 
 import pytest
 
-from libcalico.testing import builders as a
-
 
 def proto_80(felix, version=4):
     """Return the destinations of Felix's routes to other nodes."""
@@ -64,6 +62,13 @@ def test_felix_programs_the_routes_of_pools_without_encapsulation_if_it_is_to(
     pair.east.wait(lambda: not proto_80(pair.east), "they are BIRD's again")
 
 
+def leave(felix, vxlan_mtu):
+    """Tell Felix to leave routes alone, and wait until it does: until it has an MTU from the same turn."""
+    felix.configure(route_sync_disabled=True, vxlan_mtu=vxlan_mtu)
+    look = "ip link show vxlan.calico"
+    felix.wait(lambda: f"mtu {vxlan_mtu}" in felix.host.sh(look), "the configuration is in force")
+
+
 def test_felix_leaves_all_routes_alone_while_it_is_told_to(pair, configured):
     pair.put_pools("Always")
     configured(route_sync_disabled=True)
@@ -76,10 +81,9 @@ def test_felix_leaves_all_routes_alone_while_it_is_told_to(pair, configured):
     configured(route_sync_disabled=False)
     pair.east.wait_outcomes(api, web, pair.east.OPEN)
 
-    configured(route_sync_disabled=True)
+    leave(pair.east, vxlan_mtu=1300)
     pair.east.host.sh("ip route delete 10.65.0.64/26")
-    pair.east.put(a.a_felix_configuration(name="default", route_sync_disabled=True, vxlan_mtu=1300))
-    pair.east.wait(lambda: "mtu 1300" in pair.east.host.sh("ip link show vxlan.calico"), "a turn")
+    leave(pair.east, vxlan_mtu=1301)
     assert pair.route(pair.east, "10.65.0.64/26") == ""
     assert "dev caliapi" in pair.route(pair.east, api.address(4))
     configured(route_sync_disabled=False)
