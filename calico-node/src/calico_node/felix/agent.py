@@ -87,6 +87,8 @@ class Felix:
         for name in (_DATASTORE, _CONFIGURATION, _OBJECTS):
             health.register(Reporter(name=name, speaks_for_liveness=False))
         health.register(Reporter(name=DATAPLANE))
+        health.report(_CONFIGURATION, Report(detail="of this host alone so far"))
+        health.report(_OBJECTS, Report(detail="none read yet"))
         health.set_timeouts(health_timeouts(self._config))
 
     @property
@@ -152,6 +154,8 @@ class Felix:
                     self._lost(tuple(group), reason)
         self._program()
         self._report_datastore()
+        if self._host is None:
+            self._report_dataplane()
         metrics.UPDATE_SECONDS.observe(time.perf_counter() - began)
 
     def tend(self) -> None:
@@ -200,18 +204,28 @@ class Felix:
             log.warning("datastore is away, keeping what is programmed reason=%s", reason)
         self._away[group] = reason
 
+    @property
+    def _is_told_to_wait(self) -> bool:
+        """Whether the datastore was read, and says that it must not be used."""
+        return not (self._away or self._unread or self._calculation.is_ready)
+
     def _report_datastore(self) -> None:
+        """Say where reading stands. Who is told to wait does what he is to do: he is ready.
+
+        Else no host could be restarted while a datastore is locked, to be migrated say.
+        """
         state, detail = _WAITING, "in sync"
         if self._away:
             detail = f"away, keeping what is programmed: {next(iter(self._away.values()))}"
         elif self._unread:
             state, detail = _READING, "reading"
-        elif not self._calculation.is_ready:
+        elif self._is_told_to_wait:
             detail = "not ready, says ClusterInformation default: keeping what is programmed"
         else:
             state = _IN_SYNC
         metrics.RESYNC_STATE.set(state)
-        self._health.report(_DATASTORE, Report(ready=state == _IN_SYNC, detail=detail))
+        is_ready = state == _IN_SYNC or self._is_told_to_wait
+        self._health.report(_DATASTORE, Report(ready=is_ready, detail=detail))
 
     # What it says
 
@@ -352,7 +366,7 @@ class Felix:
         host = self._host
         if host is None:
             detail = "waiting for the datastore, keeping what is programmed"
-            self._health.report(DATAPLANE, Report(ready=False, detail=detail))
+            self._health.report(DATAPLANE, Report(ready=self._is_told_to_wait, detail=detail))
             return
         refused = [f"{subject} denies: {why}" for subject, why in host.enforcer.refused.items()]
         if host.firewall.problem:

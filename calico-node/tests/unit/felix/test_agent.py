@@ -43,7 +43,6 @@ def test_every_group_of_prefixes_must_have_been_read(felix, health):
     assert detail(health) == "reading"
     felix.take(RESOURCES, READ)
     assert detail(health).startswith("not ready, says ClusterInformation")
-    assert not health.summary().ready
     assert health.summary().live
 
 
@@ -51,7 +50,18 @@ def test_a_datastore_that_is_not_ready_is_not_programmed(felix, health):
     felix.take(AFFINITIES, READ)
     felix.take(RESOURCES, [Connected(), information(is_ready=False), IN_SYNC])
     assert detail(health).startswith("not ready")
-    assert detail(health, "Dataplane").startswith("starting")
+    assert detail(health, "Dataplane").startswith("waiting for the datastore")
+
+
+def test_who_is_told_to_wait_is_ready_and_who_does_not_know_is_not(felix, health):
+    felix.take(AFFINITIES, READ)
+    assert not health.summary().ready
+    felix.take(RESOURCES, [Connected(), information(is_ready=False), IN_SYNC])
+    assert health.summary().ready
+    felix.take(RESOURCES, [Disconnected("no route")])
+    assert not health.summary().ready
+    felix.take(RESOURCES, [Connected()])
+    assert health.summary().ready
 
 
 def test_it_is_away_as_long_as_one_group_is(felix, health):

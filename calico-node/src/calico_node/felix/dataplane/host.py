@@ -101,7 +101,10 @@ class Host:
         """Program changes. Raises as :meth:`start`."""
         began = time.perf_counter()
         self._note(changes)
-        self._commit(changes)
+        try:
+            self._commit(changes)
+        finally:
+            self._report(changes.endpoints)
         self.overlays.program()
         metrics.BATCH_SIZE.observe(len(changes))
         metrics.MESSAGES.inc(len(changes))
@@ -114,12 +117,9 @@ class Host:
             self.firewall.start()
         finally:
             overlay = Changed(changes.pools, changes.nodes, changes.remotes)
-            try:
-                remotes = self.overlays.change(overlay)
-                self.router.apply(changes.endpoints, changes.blocks, remotes)
-                self._shaper.apply(changes.endpoints)
-            finally:
-                self._report(changes.endpoints)
+            remotes = self.overlays.change(overlay)
+            self.router.apply(changes.endpoints, changes.blocks, remotes)
+            self._shaper.apply(changes.endpoints)
 
     def reconfigure(
         self, rules: RuleSettings, routes: RouteSettings, firewall: FirewallSettings

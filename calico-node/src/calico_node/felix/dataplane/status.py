@@ -86,8 +86,13 @@ class StatusFiles:
             log.warning("cannot tidy endpoint status directory=%s error=%s", self._directory, error)
 
     def _write(self, path: Path, text: str) -> None:
-        """Write in place of what there is, so that a reader never sees half a file."""
+        """Write in place of what there is, so that a reader never sees half a file.
+
+        One that a previous run left and that is right stays as it is.
+        """
         self._directory.mkdir(parents=True, exist_ok=True)
+        if path.exists() and path.read_bytes() == text.encode():
+            return
         unfinished = self._directory / f".{path.name}"
         unfinished.write_text(text, encoding="utf-8")
         unfinished.replace(path)

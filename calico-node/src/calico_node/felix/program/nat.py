@@ -22,6 +22,7 @@ from calico_node.felix.nft.model import (
     Masquerade,
     Match,
     Named,
+    NamePrefix,
     Nat,
     NfProto,
     Rule,
@@ -72,8 +73,14 @@ def _outgoing(version: int, settings: RuleSettings) -> Iterator[Rule]:
 def _exclusions(version: int, settings: RuleSettings) -> Iterator[Statement]:
     if settings.exclude_hosts_from_nat:
         yield Match(_DESTINATION[version], Named(names.ALL_HOSTS[version]), negate=True)
-    if settings.nat_outgoing_interface:
-        yield Match(Field.OIFNAME, settings.nat_outgoing_interface)
+    yield from _way_out(settings.nat_outgoing_interface)
+
+
+def _way_out(filtered: str) -> Iterator[Statement]:
+    """Yield the match of an interface filter; ``+`` at its end stands for any end, as in iptables."""
+    name = filtered.removesuffix("+")
+    if name:
+        yield Match(Field.OIFNAME, name if name == filtered else NamePrefix(name))
 
 
 def _target(version: int, settings: RuleSettings, *, limited: bool) -> Statement:

@@ -136,8 +136,9 @@ class Felix:
         wait(lambda: self.chain(f"cali-p{direction}-gnp/{name}"), f"policy {name} in force")
 
     def statuses(self):
-        """Return the names of the endpoint status files."""
-        return {path.name for path in self.host.path(STATUS).iterdir()}
+        """Return the names of the endpoint status files; one that is being written has a dot in front."""
+        names = {path.name for path in self.host.path(STATUS).iterdir()}
+        return {name for name in names if not name.startswith(".")}
 
     # Packets
 

@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -53,11 +54,12 @@ def test_a_datastore_that_is_not_ready_changes_nothing_until_it_is(felix, inform
     felix.host.run(["nft", "-f", "-"], stdin=OLD_TABLE)
     felix.start(until_ready=False)
     felix.wait_row("Datastore", "not ready")
+    felix.wait_ready()  # it does what it is told to: it waits
     assert felix.chain("old")
-    assert felix.get("/readiness")[0] == 503
     felix.put(a.a_cluster_information())
-    felix.wait_ready()
-    assert not felix.chain("old")
+    felix.wait(lambda: not felix.chain("old"), "what is wanted is in force")
+    felix.wait_row("Dataplane", "in sync")
+    assert felix.is_ready()
 
 
 def test_changes_wait_while_the_datastore_is_not_ready(felix):
@@ -65,7 +67,7 @@ def test_changes_wait_while_the_datastore_is_not_ready(felix):
     web, api = felix.connect("web"), felix.connect("api")
     felix.put(a.a_cluster_information(datastore_ready=False))
     felix.wait_row("Datastore", "not ready")
-    assert not felix.is_ready()
+    assert felix.is_ready()
     before = felix.table()
     felix.put(deny("web"), felix.endpoint("new", "10.65.0.50"))
     felix.delete(felix.endpoint("api", *api.addresses))
@@ -145,7 +147,7 @@ def test_a_store_that_lost_everything_changes_nothing_until_it_is_filled_again(f
     assert felix.outcomes(api, web) == felix.CLOSED
     assert felix.outcomes(web, api) == felix.OPEN
     felix.put(*basics[1:], felix.endpoint("web", *web.addresses), basics[0])
-    felix.wait_ready()
+    felix.wait_row("Datastore", "in sync")
     felix.wait_outcomes(felix.host, web, felix.OPEN)
     assert not felix.chain("cali-pi-gnp/deny-web")
     assert felix.outcomes(api, web) == felix.CLOSED, "its endpoint was not restored"
@@ -266,3 +268,33 @@ def test_what_the_kernel_refuses_at_the_start_is_tried_again_and_no_policy_is_lo
     web, api = felix.connect("web"), felix.connect("api")
     assert felix.outcomes(api, web) == felix.CLOSED
     assert felix.outcomes(web, api) == felix.OPEN
+
+
+def test_a_status_of_a_previous_run_that_is_still_right_is_not_written_again(felix):
+    felix.start()
+    felix.connect("web")
+    (name,) = felix.statuses()
+    file = felix.host.path(f"/var/run/calico/endpoint-status/{name}")
+    before = file.stat()
+    felix.end(signal.SIGKILL)
+    felix.start()
+    after = file.stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_it_waits_for_a_datastore_that_is_away_without_being_busy(felix):
+    felix.start()
+    felix.connect("web")
+    felix.etcd.kill()
+    felix.wait_row("Datastore", "away")
+    before = cpu_s(felix)
+    with pytest.raises(DeadlineError):
+        felix.wait(lambda: cpu_s(felix) - before > 0.4, "it is busy", 4.0)
+    felix.etcd.restart()
+    felix.wait_ready()
+
+
+def cpu_s(felix):
+    """Return how many seconds of a processor Felix has used."""
+    fields = Path(f"/proc/{felix.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:13])) / 100

@@ -328,3 +328,54 @@ def test_rejected_packets_are_answered(felix, world):
     felix.put(a.a_profile(name="closed", ingress=[a.a_rule("Deny")]))
     route_back(felix)
     felix.wait_outcomes(world, web, ["refused", "refused"], "udp80")
+
+
+@pytest.mark.parametrize("kind", ["bridge", "bond"])
+def test_untracked_policy_holds_on_a_link_above_others(felix, world, kind):
+    if felix.host.run(["ip", "link", "add", "up0", "type", kind], check=False).returncode:
+        pytest.skip(f"this kernel makes no {kind}")
+    wire(felix, "eth7", 1)
+    felix.host.sh("ip link set eth7 down; ip link set eth7 master up0; ip link set eth7 up")
+    felix.host.sh("ip link set up0 up; ip address add 10.7.1.2/24 dev up0")
+    felix.start()
+    put(felix, on(felix, "up0", profiles=["open"]))
+
+    def is_reached(port):
+        return world.probe("10.7.1.2", Probe("tcp", port)).outcome == "open"
+
+    felix.wait(lambda: is_reached(80), "the link carries traffic")
+    answers = [a.a_rule("Allow", protocol="TCP", source={"ports": [80]}), a.a_rule("Deny")]
+    asked = [a.a_rule("Allow", protocol="TCP", destination={"ports": [80]}), a.a_rule("Deny")]
+    early = {"do_not_track": True, "apply_on_forward": True, "selector": "has(role)"}
+    raw = a.a_global_policy(name="raw", ingress=asked, egress=answers, **early)
+    put(felix, raw, until="cali-po-gnp/raw")
+    felix.host.run(["nft", "-f", "-"], stdin=WATCH)
+    assert [is_reached(port) for port in (80, 81, 22)] == [True, False, True]
+    assert counted(felix)["untracked"] >= 4
+    assert counted(felix)["tracked"] == 0
+    assert is_open(felix, world, felix.host, "tcp81") == BOTH, "eth0 is another interface"
+
+
+def test_a_blocklist_before_tracking_follows_its_set_and_leaves_failsafe_ports(felix, world):
+    felix.start()
+    put(felix, on(felix, profiles=["open"]))
+    early = {"do_not_track": True, "apply_on_forward": True, "egress": [], "types": ["Ingress"]}
+    bad = a.a_rule("Deny", source={"selector": "role == 'bad'"})
+    put(felix, policy("raw", ingress=[bad], **early), until="cali-pi-gnp/raw")
+
+    def block(*nets):
+        felix.put(a.a_global_network_set(name="bad", labels={"role": "bad"}, nets=list(nets)))
+
+    def closed():
+        return [not is_reached for is_reached in is_open(felix, world, felix.host)]
+
+    own = [world.address(version) for version in (4, 6)]
+    assert closed() == NEITHER
+    block(own[0])
+    felix.wait(lambda: closed() == [True, False], "one address is blocked")
+    block(own[1], f"{own[0]}/24")
+    felix.wait(lambda: closed() == BOTH, "a network and an address are blocked")
+    assert is_open(felix, world, felix.host, "tcp22") == BOTH
+    assert is_open(felix, felix.host, world, "udp53") == BOTH
+    block()
+    felix.wait(lambda: closed() == NEITHER, "nothing is blocked")

@@ -168,3 +168,108 @@ def test_garbage_in_place_of_policy_denies_everybody_and_stops_nothing(felix, ga
     felix.delete(a.a_global_policy(name="garbage"))
     felix.wait_row("Objects", "all can be used")
     felix.wait_outcomes(api, web, felix.OPEN)
+
+
+#: Sends one TCP segment of no connection, and prints the sequence number of the reset that answers.
+STRAY = """
+import socket, struct, sys
+source, target, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
+family = socket.AF_INET6 if ":" in target else socket.AF_INET
+raw = socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_TCP)
+raw.bind((source, 0))
+head = struct.pack("!HHIIBBHHH", 3434, port, 111, 123, 5 << 4, 0x10, 1024, 0, 0)
+ends = socket.inet_pton(family, source) + socket.inet_pton(family, target)
+summed = ends + struct.pack("!II", len(head), 6) + head
+total = sum(struct.unpack(f"!{len(summed) // 2}H", summed))
+total = (total & 0xFFFF) + (total >> 16)
+total = (total & 0xFFFF) + (total >> 16)
+raw.sendto(head[:16] + struct.pack("!H", ~total & 0xFFFF) + head[18:], (target, 0))
+raw.settimeout(float(sys.argv[4]))
+try:
+    while True:
+        packet = raw.recv(2048)
+        segment = packet if family == socket.AF_INET6 else packet[(packet[0] & 15) * 4:]
+        ports, sequence, flags = segment[:4], segment[4:8], segment[13]
+        if ports == struct.pack("!HH", port, 3434) and flags & 4:
+            print(int.from_bytes(sequence, "big"))
+            break
+except TimeoutError:
+    print("silence")
+"""
+
+
+def stray(source, destination, version, port, timeout_s=10.0):
+    """Return what answers a TCP segment that belongs to no connection."""
+    ends = source.address(version), destination.address(version)
+    return source.run(["python3", "-c", STRAY, *ends, str(port), str(timeout_s)]).stdout.strip()
+
+
+def test_a_segment_of_no_connection_is_reset_by_its_receiver_unless_policy_denies(felix):
+    felix.configure(default_endpoint_to_host_action="Return")
+    felix.start()
+    web, api = felix.connect("web"), felix.connect("api")
+    for version in (4, 6):
+        assert stray(api, web, version, 1234) == "123"
+        assert stray(api, felix.host, version, 1234) == "123"
+        assert stray(felix.lab.outside, felix.host, version, 1234) == "123"
+    felix.put(DENY_WEB)
+    felix.wait_policy("deny-web")
+    for version in (4, 6):
+        assert stray(api, web, version, 1235, timeout_s=0.3) == "silence"
+
+
+def test_policy_against_icmpv6_leaves_neighbour_discovery(felix):
+    felix.configure(default_endpoint_to_host_action="Return")
+    felix.start()
+    web, api = felix.connect("web"), felix.connect("api")
+    felix.host.listen(tcp=[80])
+    no_icmp = [a.a_rule("Deny", protocol="ICMPv6"), a.a_rule("Deny", protocol="ICMP"), a.a_rule()]
+    felix.put(a.a_global_policy(name="no-icmp", ingress=no_icmp, egress=no_icmp))
+    felix.wait_policy("no-icmp")
+    for workload in (web, api):
+        workload.run(["ip", "neigh", "flush", "all"])
+        felix.host.sh(f"ip -6 neigh flush dev cali{workload.name}")
+    assert felix.outcomes(api, web, "icmp") == felix.CLOSED
+    assert felix.outcomes(api, web) == felix.OPEN
+    assert felix.outcomes(web, felix.host) == felix.OPEN
+
+
+#: Asks for an address as who has none does.
+DISCOVER = """
+import socket
+client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+client.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+client.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"eth0")
+client.bind(("", 68))
+client.sendto(b"discover", ("255.255.255.255", 67))
+"""
+SEEN = """table inet watch {
+    chain input {
+        type filter hook input priority 10
+        ip saddr 0.0.0.0 udp sport 68 udp dport 67 counter
+    }
+}
+"""
+
+
+@pytest.mark.parametrize(("prefix", "is_served"), [("tap,cali", True), ("cali", False)])
+def test_with_openstacks_interfaces_a_host_serves_addresses_and_names(felix, prefix, is_served):
+    felix.configure(interface_prefix=prefix)
+    felix.host.run(["nft", "-f", "-"], stdin=SEEN)
+    felix.start()
+    shut = a.a_global_policy(name="shut", ingress=[], types=["Egress"])
+    felix.put(shut)
+    web = felix.connect("web")
+    felix.host.listen(tcp=[53, 80], udp=[53, 80])
+    served = felix.OPEN if is_served else felix.CLOSED
+    assert felix.outcomes(web, felix.host, "udp53") == served
+    assert felix.outcomes(web, felix.host, "tcp53") == served
+    for probe in ("tcp80", "udp80", "icmp"):
+        assert felix.outcomes(web, felix.host, probe) == felix.CLOSED
+    web.run(["ip", "-4", "address", "flush", "dev", "eth0"])
+    web.run(["python3", "-c", DISCOVER])
+
+    def seen():
+        return felix.host.run(["nft", "list", "table", "inet", "watch"]).stdout
+
+    felix.wait(lambda: f"counter packets {int(is_served)} " in seen(), "it asked for an address")

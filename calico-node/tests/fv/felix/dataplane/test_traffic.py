@@ -410,6 +410,10 @@ def test_without_floating_addresses_enabled_there_are_none(lab):
             NATTED,
             range(20000, 20010),
         ),
+        (RuleSettings(nat_outgoing_interface="eth1"), HOST, range(65536)),
+        (RuleSettings(nat_outgoing_interface="eth+"), HOST, range(65536)),
+        (RuleSettings(nat_outgoing_interface="eth9"), WORKLOAD, range(65536)),
+        (RuleSettings(nat_outgoing_interface="wire+"), WORKLOAD, range(65536)),
     ],
 )  # fmt: skip
 def test_what_leaves_a_pool_is_hidden(lab, settings, source, ports):

@@ -49,6 +49,18 @@ def test_what_a_previous_run_left_is_removed_unless_it_is_known(tmp_path):
     assert [path.name for path in directory.iterdir()] == [NAME]
 
 
+def test_a_file_that_is_right_stays_and_one_that_is_not_is_replaced(tmp_path):
+    StatusFiles(tmp_path).report(POD, ENDPOINT)
+    path = tmp_path / "endpoint-status" / NAME
+    right, before = path.read_bytes(), path.stat().st_ino
+    StatusFiles(tmp_path).report(POD, ENDPOINT)
+    assert path.stat().st_ino == before
+    for wrong in (b"", b"{}", b"\xff"):
+        path.write_bytes(wrong)
+        StatusFiles(tmp_path).report(POD, ENDPOINT)
+        assert path.read_bytes() == right
+
+
 def test_what_could_not_be_written_is_written_later(tmp_path):
     files = StatusFiles(tmp_path / "later")
     (tmp_path / "later").write_text("in the way")
