@@ -175,6 +175,7 @@ class Felix:
         sizes = self._calculation.sizes()
         metrics.CLUSTER_HOSTS.set(sizes.hosts)
         metrics.CLUSTER_ENDPOINTS.set(sizes.workload_endpoints)
+        metrics.CLUSTER_HOST_ENDPOINTS.set(sizes.host_endpoints)
         metrics.CLUSTER_POLICIES.set(sizes.policies)
         metrics.CLUSTER_PROFILES.set(sizes.profiles)
         metrics.CLUSTER_TIERS.set(sizes.tiers)

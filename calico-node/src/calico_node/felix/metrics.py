@@ -68,6 +68,11 @@ CLUSTER_ENDPOINTS: Final = Gauge(
     "Workload endpoints of all hosts in the datastore",
     registry=REGISTRY,
 )
+CLUSTER_HOST_ENDPOINTS: Final = Gauge(
+    "felix_cluster_num_host_endpoints",
+    "Host endpoints of all hosts in the datastore",
+    registry=REGISTRY,
+)
 CLUSTER_POLICIES: Final = Gauge(
     "felix_cluster_num_policies", "Policies in the datastore", registry=REGISTRY
 )

@@ -54,6 +54,7 @@ class Sizes(NamedTuple):
 
     hosts: int
     workload_endpoints: int
+    host_endpoints: int
     policies: int
     profiles: int
     tiers: int
@@ -78,6 +79,7 @@ class Calculation:
         profile_users = Users(self._profiles)
         self._local = LocalEndpoints(self._resolver, profile_users)
         self._host_endpoints = HostEndpoints(hostname, self._resolver, profile_users)
+        self._stored_hosts: set[str] = set()
         self._pools: Told[str, Pool] = Told()
         self._blocks: Told[Cidr, bool] = Told()
         self._hosts: Told[str, tuple[Cidr, ...]] = Told()
@@ -139,6 +141,7 @@ class Calculation:
         return Sizes(
             hosts=len(self._hosts),
             workload_endpoints=self._sets.endpoints,
+            host_endpoints=len(self._stored_hosts),
             policies=self._policies.size,
             profiles=self._profiles.size,
             tiers=self._resolver.tiers,
@@ -196,6 +199,7 @@ class Calculation:
         else:
             endpoint = found.value
             self._sets.on_owner(which, endpoint.owner, endpoint.labels, endpoint.profiles)
+        (self._stored_hosts.discard if found is None else self._stored_hosts.add)(which.name)
         problem = self._host_endpoints.put(which.name, None if found is None else found.value)
         return "; ".join(filter(None, (found.problem if found else "", problem)))
 

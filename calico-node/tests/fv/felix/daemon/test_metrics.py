@@ -31,6 +31,7 @@ def busy(felix):
         a.a_node(name="far", bgp=None),
         a.a_global_network_set(name="nets", labels={"role": "client"}, nets=["192.0.2.0/24"]),
         a.an_endpoint(node="far", container_id="far", ip_networks=["10.65.9.9/32"]),
+        a.a_host_endpoint(node="far", expected_ips=["192.0.2.9"]),
     )
     felix.put_raw("GlobalNetworkPolicy", "odd", "{")
     felix.start(FELIX_PROMETHEUSMETRICSENABLED="true")
@@ -53,10 +54,11 @@ def test_they_count_what_there_is(busy):
         "felix_active_local_selectors": 1,
         "felix_cluster_num_hosts": 1,
         "felix_cluster_num_workload_endpoints": 2,
+        "felix_cluster_num_host_endpoints": 1,
         "felix_cluster_num_policies": 2,
         "felix_cluster_num_profiles": 2,
         "felix_cluster_num_tiers": 1,
-        "felix_label_index_num_endpoints": 3,
+        "felix_label_index_num_endpoints": 4,
         "felix_label_index_num_active_selectors": 1,
         "felix_invalid_objects": 1,
         "felix_nft_chains": len(chains),
