@@ -12,6 +12,11 @@ from libcalico.resources.model import ResourceId
 _PREFIX = "knp.default."
 
 
+def is_of_kubernetes(which: ResourceId) -> bool:
+    """Whether Kubernetes' controllers made the object, and would make it anew."""
+    return which.kind == "NetworkPolicy" and which.name.startswith(_PREFIX)
+
+
 def refuse(operation: str, which: ResourceId) -> None:
     """Refuse to change an object that is not the user's to change.
 
@@ -20,7 +25,7 @@ def refuse(operation: str, which: ResourceId) -> None:
     """
     if which.kind == "ClusterInformation":
         raise messages.unsupported(operation, which, "resource is readonly")
-    if which.kind == "NetworkPolicy" and which.name.startswith(_PREFIX):
+    if is_of_kubernetes(which):
         raise messages.unsupported(
             operation,
             which,

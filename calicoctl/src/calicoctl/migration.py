@@ -1,7 +1,8 @@
 """The file that ``calicoctl datastore migrate export`` writes and ``import`` reads. Pure.
 
 Three parts with ``===`` lines between them: resources as YAML lists, ClusterInformation as JSON, and
-IPAM as JSON. Source: calico-control-plane reference, section 6.7.
+IPAM as JSON, each key with its value and its time to live. Source: calico-control-plane reference,
+section 6.7; ``calicoctl/commands/datastore/migrate`` of Go Calico.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from calicoctl import printers
+from calicoctl import kubernetes_names, printers
 from libcalico import yamlform
 from libcalico.datastore import keys
 from libcalico.datastore.model import KeyValue
@@ -98,7 +99,29 @@ def _ipam(items: Sequence[KeyValue]) -> dict[str, Any]:
 
 def _entry(item: KeyValue) -> dict[str, Any]:
     value = json.loads(item.value) if item.value else {}
-    return {"Key": item.key, "Value": value, "Revision": str(item.revision)}
+    return {"Key": item.key, "Value": value, "TTL": 0}
+
+
+def for_kubernetes(
+    listings: Sequence[tuple[str, Sequence[Resource]]], ipam: Sequence[KeyValue]
+) -> tuple[list[tuple[str, Sequence[Resource]]], list[KeyValue]]:
+    """Return what Go Calico's import into Kubernetes takes.
+
+    Raises:
+        ConfigError: a node is none of Kubernetes.
+    """
+    names = kubernetes_names.names_of(dict(listings)["Node"])
+    kept: list[tuple[str, Sequence[Resource]]] = [
+        (kind, kubernetes_names.resources(members, names)) for kind, members in listings
+    ]
+    return kept, [_renamed(item, names) for item in ipam]
+
+
+def _renamed(item: KeyValue, names: kubernetes_names.Names) -> KeyValue:
+    value = item.value
+    if value:
+        value = codec.encode_json(kubernetes_names.value(json.loads(value), names))
+    return KeyValue(kubernetes_names.key(item.key, names), value, item.revision)
 
 
 def parse(text: str) -> Archive:

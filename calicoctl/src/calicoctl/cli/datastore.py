@@ -16,7 +16,7 @@ def datastore() -> None:
     cls=Group,
     examples=(
         "calicoctl datastore migrate lock",
-        "calicoctl datastore migrate export > calico.dump",
+        "calicoctl datastore migrate export --all > calico.dump",
         "calicoctl datastore migrate import -f calico.dump -c new.cfg",
         "calicoctl datastore migrate unlock -c new.cfg",
     ),
@@ -24,7 +24,8 @@ def datastore() -> None:
 def migrate() -> None:
     """Take everything from one datastore to another.
 
-    Lock the old one, export it, import into an empty one, unlock that.
+    Lock the old one, export it, import into an empty one, unlock that. What is exported without --all is
+    for Go Calico's import into Kubernetes.
     """
 
 
@@ -52,12 +53,13 @@ def _set_ready(connection: Access, *, ready: bool) -> None:
         commands.set_ready(client, ready=ready)
 
 
-@migrate.command(cls=Command, examples=("calicoctl datastore migrate export > calico.dump",))
+@migrate.command(cls=Command, examples=("calicoctl datastore migrate export --all > calico.dump",))
 @click.option(
     "--all",
     "everything",
     is_flag=True,
-    help="Also profiles and workload endpoints, which an import into Kubernetes would refuse.",
+    help="For another etcd: every object as it is. Without it, for Kubernetes: no profiles and workload "
+    "endpoints, and nodes under their names there.",
 )
 @access
 def export(everything: bool, connection: Access) -> None:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from calicoctl import migration
 from calicoctl.commands import ipam
 from calicoctl.migration import Archive
 from libcalico.client import Client
 from libcalico.datastore import keys
-from libcalico.datastore.model import Put
+from libcalico.datastore.model import KeyValue, Put
 from libcalico.errors import ConfigError
 from libcalico.resources import codec
 from libcalico.resources.clusterinfo import ClusterInformation
 from libcalico.resources.defaults import FIXED_TIERS
-from libcalico.resources.model import ResourceId, id_of
+from libcalico.resources.model import Resource, ResourceId, id_of
 from libcalico.resources.names import DEFAULT_ALLOW_PROFILE
 
 #: Keys of one transaction; etcd takes 128.
@@ -35,16 +35,23 @@ def set_ready(client: Client, *, ready: bool) -> None:
 def export(client: Client, *, everything: bool) -> Iterator[str]:
     """Yield the file that holds the datastore.
 
+    Args:
+        client: of the datastore.
+        everything: for another etcd; else what can be imported into Kubernetes.
+
     Raises:
-        ConfigError: the datastore is not locked, so that it might change meanwhile.
+        ConfigError: the datastore is not locked, so that it might change meanwhile, or a node is none
+            of Kubernetes.
     """
     ipam.require_locked(client, "to begin migration")
-    listings = [
+    listings: list[tuple[str, Sequence[Resource]]] = [
         (kind, [r for r in client.resource(kind).list() if r.name != DEFAULT_ALLOW_PROFILE])
         for kind in migration.kinds(everything=everything)
     ]
-    cluster = client.clusterinformations.get(_NAME)
-    return migration.render(listings, cluster, client.backend.read(keys.IPAM).items)
+    stored: Sequence[KeyValue] = client.backend.read(keys.IPAM).items
+    if not everything:
+        listings, stored = migration.for_kubernetes(listings, stored)
+    return migration.render(listings, client.clusterinformations.get(_NAME), stored)
 
 
 def import_(client: Client, archive: Archive) -> tuple[int, int]:

@@ -214,8 +214,9 @@ class ResourceClient(Generic[R]):
         self._delete_key(which, version)
 
     def stored_form(self, resource: R) -> bytes:
-        """Return what is stored for a resource as it is read, without its version."""
-        return _encode(resource.with_(metadata=resource.metadata.with_(resource_version="")))
+        """Return what is stored for a resource as it is read: no version, and an identity if it has none."""
+        metadata = _with_identity(resource.metadata.with_(resource_version=""))
+        return _encode(resource.with_(metadata=metadata))
 
     def _delete_key(self, which: ResourceId, resource_version: str) -> None:
         revision = _revision(resource_version) if resource_version else None
