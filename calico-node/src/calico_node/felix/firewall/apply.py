@@ -25,6 +25,7 @@ from calico_node.felix.firewall.model import (
     Operation,
 )
 from calico_node.felix.firewall.plan import plan, removal
+from calico_node.felix.firewall.takeover import take_over
 from calico_node.felix.nft.apply import Nftables
 from calico_node.felix.nft.monitor import Monitor
 from libcalico.errors import NetlinkError, OverrunError
@@ -51,6 +52,7 @@ class HostFirewall:
     def __init__(self, settings: FirewallSettings, own_ports: Collection[int] = ()) -> None:
         self._settings = settings
         self._is_started = False
+        self._has_taken_over = False
         self._were_there: set[tuple[int, str]] = set()
         self.problem = ""
         self._nftables = Nftables()
@@ -97,6 +99,12 @@ class HostFirewall:
 
     def _sync(self) -> None:
         problems: list[str] = []
+        if not self._has_taken_over:
+            try:
+                take_over(self._nftables)
+                self._has_taken_over = True
+            except NetlinkError as error:
+                problems.append(str(error))
         for version in wire.FAMILIES:
             try:
                 done = change(self._nftables, version, partial(self._plan, version))

@@ -16,6 +16,7 @@ _CHAIN_TABLE, _CHAIN_NAME, _CHAIN_POLICY = 1, 3, 5  # NFTA_CHAIN_...
 _RULE_HANDLE, _RULE_EXPRESSIONS, _RULE_USERDATA = 3, 4, 7  # NFTA_RULE_...
 _EXPR_NAME, _EXPR_DATA = 1, 2
 _IMMEDIATE_DATA, _DATA_VERDICT, _VERDICT_CHAIN = 2, 2, 2
+_MATCH_NAME, _MATCH_INFO = 1, 3
 _NF_DROP: Final = 0
 _UDATA_COMMENT: Final = 0
 
@@ -43,10 +44,11 @@ def _chain(attrs: dict[int, bytes]) -> Chain:
 
 def _rule(attrs: dict[int, bytes]) -> Listed:
     handle = int.from_bytes(attrs.get(_RULE_HANDLE, b""), "big")
-    expressions = parse_attr_list(attrs.get(_RULE_EXPRESSIONS, b""))
-    targets = (_target(parse_attrs(expression)) for _, expression in expressions)
-    target = next(filter(None, targets), "")
-    return Listed(handle, _comment(attrs.get(_RULE_USERDATA, b"")), target)
+    listed = parse_attr_list(attrs.get(_RULE_EXPRESSIONS, b""))
+    expressions = [parse_attrs(expression) for _, expression in listed]
+    target = next(filter(None, map(_target, expressions)), "")
+    comment = _comment(attrs.get(_RULE_USERDATA, b""))
+    return Listed(handle, comment or next(filter(None, map(_remark, expressions)), ""), target)
 
 
 def _target(expression: dict[int, bytes]) -> str:
@@ -55,6 +57,15 @@ def _target(expression: dict[int, bytes]) -> str:
         return ""
     data = parse_attrs(parse_attrs(expression.get(_EXPR_DATA, b"")).get(_IMMEDIATE_DATA, b""))
     return as_text(parse_attrs(data.get(_DATA_VERDICT, b"")).get(_VERDICT_CHAIN, b""))
+
+
+def _remark(expression: dict[int, bytes]) -> str:
+    """Return what iptables' match ``comment`` says, which matches everything."""
+    if as_text(expression.get(_EXPR_NAME, b"")) != "match":
+        return ""
+    data = parse_attrs(expression.get(_EXPR_DATA, b""))
+    is_comment = as_text(data.get(_MATCH_NAME, b"")) == "comment"
+    return as_text(data.get(_MATCH_INFO, b"")) if is_comment else ""
 
 
 def _comment(data: bytes) -> str:
