@@ -87,6 +87,21 @@ class Engine:
             ["docker", *arguments], env=host_variable, check=check, timeout_s=timeout_s
         )
 
+    def beside(
+        self, argv: Sequence[str], *, check: bool = True, timeout_s: float = 60.0
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command on the host where it sees the engine's processes, as on every real host."""
+        into = [f"--target={self._daemon().pid}", "--mount", "--uts", "--net", "--pid"]
+        env = {**self.host.env, "DOCKER_HOST": f"unix://{_SOCKET}"}
+        return processes.run(
+            ["nsenter", *into, "--"],
+            argv,
+            where=self.host.name,
+            env=env,
+            check=check,
+            timeout_s=timeout_s,
+        )
+
     def load(self, archive: Path) -> None:
         """Load images that ``docker save`` has written."""
         self.docker("load", "--quiet", "--input", str(archive), timeout_s=_LOAD_S)

@@ -42,10 +42,11 @@ def describe(name: str) -> Described:
     except docker.errors.APIError as error:
         raise NotFoundError(f"container {name}: {error.explanation or error}") from error
     except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
-        raise _unreachable(error) from error
+        raise unreachable(error) from error
 
 
-def _unreachable(error: Exception) -> CalicoError:
+def unreachable(error: Exception) -> CalicoError:
+    """Return what to say of an engine that could not be asked."""
     if "Permission denied" in str(error):
         return ConfigError(
             "we may not ask Docker: run this with sudo, or as a user of the group docker"
