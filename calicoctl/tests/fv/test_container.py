@@ -205,6 +205,7 @@ def test_a_wrong_call_leaves_nothing(node, box):
         refused = node.refused("container", one.netns, *arguments)
         assert "has no interface of Calico; give it one" in refused
     assert "has no interface of Calico" in node.refused("container", "remove", one.netns)
+    assert "after a name: ip, endpoint, profile" in node.refused("container", one.netns)
     assert one.read_addresses() == []
     assert node.is_clean()
 

@@ -83,6 +83,11 @@ def test_words_that_complete(ctl):
     assert complete("calicoctl ipam sp") == {"split"}
     assert complete("calicoctl get ipp") == {"ippool"}
     assert "--output" in complete("calicoctl get --out")
+    assert {"add", "remove", "ip"} <= complete("calicoctl container ")
+    assert complete("calicoctl container web ") == {"endpoint", "ip", "profile"}
+    assert complete("calicoctl container web ip ") == {"add", "remove"}
+    assert complete("calicoctl endpoint eth1 profile s") == {"set", "show"}
+    assert complete("calicoctl profile web r") == {"rule"}
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

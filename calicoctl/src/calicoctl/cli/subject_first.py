@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from calicoctl.grammar import Group
+
+_NAMED = "calicoctl.subject"
 
 
 class SubjectFirst(Group):
@@ -24,16 +27,26 @@ class SubjectFirst(Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put the command in front."""
         known = self.list_commands(ctx)
-        if len(args) > 1 and args[0] not in known and args[1] in self._after:
+        named = bool(args) and args[0] not in (*known, *ctx.help_option_names)
+        if named and len(args) > 1 and args[1] in self._after:
             args = [args[1], args[0], *args[2:]]
-        if (
-            len(args) == 1
-            and not ctx.resilient_parsing
-            and args[0] not in (*known, *ctx.help_option_names)
-        ):
+        elif named and len(args) == 1:
+            self._only_named(ctx, args[0])
+        return super().parse_args(ctx, args)
+
+    def _only_named(self, ctx: click.Context, name: str) -> None:
+        """Note that a shell asks what can come after a name; refuse a call that stops there."""
+        ctx.meta[_NAMED] = True
+        if not ctx.resilient_parsing:
             raise click.UsageError(
-                f"{args[0]!r} is no command: there are {', '.join(known)};"
+                f"{name!r} is no command: there are {', '.join(self.list_commands(ctx))};"
                 f" after a name: {', '.join(self._after)}",
                 ctx,
             )
-        return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete commands: after a name, those that may come there."""
+        found = super().shell_complete(ctx, incomplete)
+        if not ctx.meta.get(_NAMED):
+            return found
+        return [item for item in found if item.value in self._after]
