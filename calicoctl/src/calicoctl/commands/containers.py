@@ -62,7 +62,7 @@ def here() -> Here:
     node, file = bgp.this_node(), os.environ.get("CALICO_NODENAME_FILE") or _NODENAME_FILE
     conf = NetConf(version=OLDEST, name=CALICO, type=CALICO, ipam=None, nodename_file=file)
     try:
-        runs = Path(file).read_text(encoding="utf-8").strip().lower()
+        runs = Path(file).read_text(encoding="utf-8").strip().lower() or node
     except OSError:
         runs = node
     if runs != node:
