@@ -13,7 +13,7 @@ Requests (``id`` is echoed in the answers):
         → {"id", "outcome", "took_us", "name", "peer", "detail"}
     {"id", "op": "flow", "kind", "to", "port", "timeout_ms", "period_ms"}
         → {"id", "state", "at_ns"} whenever the state changes
-    {"id", "op": "stop"}, which ends the flow of that id
+    {"id", "op": "stop"}, which ends the flow of that id, once its attempts under way are decided
         → {"id", "attempts", "lost"}
 
 A server tells who it is and whom it sees: ``{"name", "peer"}``, sent on a TCP connection when it is
@@ -279,12 +279,20 @@ class Flow:
         self._state = ""
         self._opened_ns = self._last_good_ns = -1
         self._running = True
-        self.attempts = self.lost = 0
+        self._ended: Callable[[], None] | None = None
+        self.attempts = self.decided = self.lost = 0
         self._next()
 
-    def stop(self) -> None:
-        """Start no more attempts."""
+    def stop(self, ended: Callable[[], None] | None = None) -> None:
+        """Start no more attempts; call once those under way are decided."""
         self._running = False
+        self._ended = ended
+        self._end_if_decided()
+
+    def _end_if_decided(self) -> None:
+        if self._ended is not None and self.decided == self.attempts:
+            ended, self._ended = self._ended, None
+            ended()
 
     def _next(self) -> None:
         if self._running:
@@ -304,6 +312,8 @@ class Flow:
             self._change("closed", began_ns)
         elif self._opened_ns < began_ns < self._last_good_ns:
             self.lost += 1
+        self.decided += 1
+        self._end_if_decided()
 
     def _change(self, state: str, at_ns: int) -> None:
         self._state = state
@@ -374,8 +384,7 @@ class Connection:
 
     def _stop(self, request: Answer) -> None:
         flow = self._flows.pop(request["id"])
-        flow.stop()
-        self._answer(request, attempts=flow.attempts, lost=flow.lost)
+        flow.stop(lambda: self._answer(request, attempts=flow.attempts, lost=flow.lost))
 
     def _answer(self, request: Answer, **fields: Any) -> None:
         self._unsent += json.dumps({"id": request["id"], **fields}).encode() + b"\n"

@@ -17,6 +17,10 @@ from calico_test.workloads import Endpoint
 
 State = Literal["open", "closed"]
 
+#: Silence for so long is a lost TCP segment, not a late answer of a loaded machine: what is lost is sent
+#: again one second later (RFC 6298, section 2.1). For flows whose losses are counted.
+LOST_MS = 900.0
+
 
 @dataclass(frozen=True, slots=True)
 class Totals:
@@ -34,7 +38,7 @@ class Flow:
         to: address.
         probe: how.
         period_ms: between the starts of two attempts.
-        timeout_ms: silence for so long means that an attempt failed.
+        timeout_ms: silence for so long means that an attempt failed; ``LOST_MS`` where losses are counted.
 
     Attributes:
         totals: once the flow has ended.

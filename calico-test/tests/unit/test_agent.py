@@ -59,3 +59,15 @@ def test_a_flow_dates_its_changes_and_counts_what_was_lost(monkeypatch, attempts
     script = Script(monkeypatch, attempts)
     assert [(change["state"], change["at_ns"]) for change in script.told] == told
     assert (script.flow.attempts, script.flow.lost) == (len(attempts), lost)
+
+
+def test_a_flow_that_is_stopped_ends_when_its_last_attempt_is_decided(monkeypatch):
+    script = Script(monkeypatch, [GOOD])
+    script.attempts = [BAD]
+    script.flow._running = True
+    script.flow._next()
+    ended = []
+    script.flow.stop(lambda: ended.append(script.now))
+    assert ended == []
+    script.events.pop()[1]()
+    assert ended == [script.now]

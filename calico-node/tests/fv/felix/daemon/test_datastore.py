@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from calico_test.convergence import Flow
+from calico_test.convergence import LOST_MS, Flow
 from calico_test.errors import DeadlineError
 from calico_test.probes import Probe
 from libcalico.testing import builders as a
@@ -180,8 +180,7 @@ def test_a_restart_loses_no_packet_and_opens_no_window(felix, signum):
     felix.start()
     web, api = felix.connect("web"), felix.connect("api")
     before = felix.table()
-    # A lost packet is sent again after a second, a late one is not lost.
-    patient = Flow(web, api.address(4), TCP, timeout_ms=900.0)
+    patient = Flow(web, api.address(4), TCP, timeout_ms=LOST_MS)
     with patient as good, Flow(api, web.address(6), TCP) as bad:
         good.wait("open")
         bad.wait("closed")

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from calico_test.convergence import Flow
+from calico_test.convergence import LOST_MS, Flow
 from calico_test.probes import Probe
 from libcalico.testing import builders as a
 
@@ -199,7 +199,8 @@ def test_killed_at_random_moments_of_a_storm_it_is_right_afterwards_and_no_packe
     felix.start()
     web, api = felix.connect("web"), felix.connect("api")
     storm = [deny(f"p{number}") for number in range(10)]
-    with Flow(web, api.address(4), TCP) as good, Flow(api, web.address(6), TCP) as bad:
+    patient = Flow(web, api.address(4), TCP, timeout_ms=LOST_MS)
+    with patient as good, Flow(api, web.address(6), TCP) as bad:
         good.wait("open")
         bad.wait("closed")
         for _ in range(4):
