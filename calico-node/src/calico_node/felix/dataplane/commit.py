@@ -1,7 +1,8 @@
 """The program's table into the kernel: what changed in one commit, or, after any failure, everything.
 
-After a failure nothing is believed of the kernel, and the table is replaced as a whole, in one
-transaction, too. A policy whose rules the kernel refuses denies instead, and the rest is programmed.
+After a failure, and at the start, nothing is believed of the kernel: what is there is looked at, and the
+table is made what it should be, so that no packet is lost; where that cannot be, the table is replaced as
+a whole. A policy whose rules the kernel refuses denies instead, and the rest is programmed.
 """
 
 from __future__ import annotations
@@ -13,8 +14,11 @@ from typing import Protocol
 
 from calico_node.felix import metrics
 from calico_node.felix.nft.apply import RefusedError
+from calico_node.felix.nft.model import Table
 from calico_node.felix.nft.operations import Operation
-from calico_node.felix.nft.plan import Delta, plan, replace_table
+from calico_node.felix.nft.plan import Delta, replace_table
+from calico_node.felix.nft.rebuild import Skeleton, rebuild
+from calico_node.felix.nft.stages import stages
 from calico_node.felix.program import names
 from calico_node.felix.program.program import Program, Subject
 from libcalico.errors import NetlinkError
@@ -23,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 class Kernel(Protocol):
-    """What takes batches of operations, each as a whole."""
+    """What takes batches of operations, each as a whole, and tells what there is."""
 
     def commit(self, operations: Sequence[Operation]) -> None:
         """Do all operations at once.
@@ -31,6 +35,14 @@ class Kernel(Protocol):
         Raises:
             RefusedError: one could not be done; nothing was changed.
             NetlinkError: whether anything was changed is not known.
+        """
+        ...
+
+    def skeleton(self, table: str) -> Skeleton | None:
+        """Return what there is of a table, if there is one.
+
+        Raises:
+            NetlinkError: it could not be read.
         """
         ...
 
@@ -73,7 +85,8 @@ class Committer:
             self.replace()
             return
         try:
-            self._kernel.commit(plan(names.TABLE, delta))
+            for batch in stages(names.TABLE, delta):
+                self._kernel.commit(batch)
         except RefusedError as error:
             log.warning("a change was refused, programming everything again error=%s", error)
             self.replace()
@@ -83,7 +96,7 @@ class Committer:
         metrics.REFUSED.set(len(self._program.refused))
 
     def replace(self) -> None:
-        """Replace the table, without the rules of policies that the kernel refuses.
+        """Program the whole table, without the rules of policies that the kernel refuses.
 
         Raises:
             NetlinkError: as :meth:`commit`.
@@ -92,7 +105,7 @@ class Committer:
         self._blamed = set()
         while True:
             try:
-                self._kernel.commit(replace_table(self._program.take_table()))
+                self._program_all(self._program.take_table())
             except RefusedError as error:
                 if not self._blame(error):
                     raise
@@ -100,6 +113,30 @@ class Committer:
             self._is_programmed = True
             metrics.REFUSED.set(len(self._program.refused))
             return
+
+    def _program_all(self, table: Table) -> None:
+        """Rebuild what is there; if that cannot be, or does not help, replace it."""
+        if not self._rebuild(table):
+            self._kernel.commit(replace_table(table))
+
+    def _rebuild(self, table: Table) -> bool:
+        """Make the table that is there the desired one; return whether it is now."""
+        try:
+            found = self._kernel.skeleton(table.name)
+            batches = None if found is None else rebuild(found, table)
+            for batch in batches or ():
+                self._kernel.commit(batch)
+            return bool(batches) and self._has_maps(table)
+        except NetlinkError as error:
+            log.info("the table cannot be rebuilt, replacing it error=%s", error)
+            return False
+
+    def _has_maps(self, table: Table) -> bool:
+        """Tell whether the elements of all maps are there: a map in growth was not read whole."""
+        found = self._kernel.skeleton(table.name)
+        return found is not None and all(
+            found.maps[name].elements == wanted.elements for name, wanted in table.maps.items()
+        )
 
     def _blame(self, error: RefusedError) -> bool:
         """Make the policy deny whose rule was refused; return whether there is one.

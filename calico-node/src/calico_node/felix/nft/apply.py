@@ -17,6 +17,7 @@ from calico_node.felix import metrics
 from calico_node.felix.nft import parse, wire
 from calico_node.felix.nft.model import Verdict
 from calico_node.felix.nft.operations import DestroyTable, Operation, describe
+from calico_node.felix.nft.rebuild import FoundMap, Skeleton
 from libcalico.errors import NetlinkError, OverrunError
 from libcalico.netlink.codec import NLMSG_ERROR, Answer, Message, parse_answer
 from libcalico.netlink.sockets import NETLINK_NETFILTER, NetlinkSocket
@@ -169,6 +170,31 @@ class Nftables:
         """Return the number of the last commit of anybody in this network namespace."""
         (message,) = self._socket.request(wire.encode_get_generation())
         return parse.generation(message).number
+
+    def skeleton(self, table: str) -> Skeleton | None:
+        """Return what there is of a table; None if it is absent, or empty.
+
+        Raises:
+            NetlinkError: it could not be read; one reason is a verdict of a kind that is not known.
+        """
+        chains = parse.chains(self._socket.dump(wire.encode_dump_chains()), table)
+        sets = parse.sets(self._dump_sets(table))
+        if not chains and not sets:
+            return None
+        maps = {
+            name: FoundMap(found.shape, self.read_verdicts(table, name))
+            for name, found in sets.items()
+            if found.is_verdict_map
+        }
+        return Skeleton(chains, frozenset(sets), maps)
+
+    def _dump_sets(self, table: str) -> list[Message]:
+        try:
+            return self._socket.dump(wire.encode_dump_sets(table))
+        except NetlinkError as error:
+            if error.errno == errno.ENOENT:  # there is no such table
+                return []
+            raise
 
     def read_elements(self, table: str, set_: str, *, interval: bool = False) -> frozenset[bytes]:
         """Return the elements of a set as the kernel has them, packed as in :mod:`.keys`.

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Final
 
-from calico_node.felix.nft import apply
+from calico_node.felix.nft import apply, wire
 from calico_node.felix.nft.apply import Refusal, RefusedError
 from calico_node.felix.nft.keys import KeyType, pad
 from calico_node.felix.nft.model import (
@@ -46,6 +46,7 @@ from calico_node.felix.nft.operations import (
     FlushChain,
     Operation,
 )
+from calico_node.felix.nft.rebuild import FoundMap, Skeleton
 
 _MAX_JUMPS: Final = 16
 """NFT_JUMP_STACK_SIZE: chains on one path from a base chain."""
@@ -94,6 +95,22 @@ class FakeNftables:
         found = self._tables[table].sets[map_]
         assert isinstance(found, VerdictMap)
         return dict(found.elements)
+
+    def skeleton(self, table: str) -> Skeleton | None:
+        """Return what there is of a table; None if it is absent, or empty."""
+        held = self._tables.get(table, _Table())
+        if not held.chains and not held.sets:
+            return None
+        chains = {
+            name: wire.place_of(chain.hook) if chain.hook else None
+            for name, chain in held.chains.items()
+        }
+        maps = {
+            name: FoundMap(wire.key_shape(map_.key), dict(map_.elements))
+            for name, map_ in held.sets.items()
+            if isinstance(map_, VerdictMap)
+        }
+        return Skeleton(chains, frozenset(held.sets), maps)
 
     def table(self, name: str) -> Table | None:
         """Return all that a table holds; None if there is no such table."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from calico_node.felix.nft import wire
 from calico_node.felix.nft.model import Verdict, VerdictKind
 from libcalico.errors import NetlinkError
 from libcalico.netlink.codec import Message, as_be32, as_text, parse_attr_list, parse_attrs
@@ -59,6 +60,52 @@ class Change:
     table: str
     name: str
     family: str = "inet"
+
+
+@dataclass(frozen=True, slots=True)
+class FoundSet:
+    """A set or map, without its elements.
+
+    Args:
+        shape: number of its key's types, and the key's bytes.
+        is_verdict_map: whether its elements lead to verdicts.
+    """
+
+    shape: tuple[int, int]
+    is_verdict_map: bool
+
+
+def chains(messages: Iterable[Message], table: str) -> dict[str, wire.Place | None]:
+    """Return the chains of a table, from NEWCHAIN messages of all tables: name → where it hangs."""
+    found = (parse_attrs(message.payload, GENERIC_HEADER) for message in messages)
+    return {
+        as_text(_need(chain, 3)): _place(chain)
+        for chain in found
+        if as_text(_need(chain, 1)) == table
+    }
+
+
+def _place(chain: dict[int, bytes]) -> wire.Place | None:
+    if 4 not in chain:
+        return None
+    hook = parse_attrs(chain[4])
+    priority = int.from_bytes(_need(hook, 2), "big", signed=True)
+    return as_text(_need(chain, 7)), as_be32(_need(hook, 1)), priority
+
+
+def sets(messages: Iterable[Message]) -> dict[str, FoundSet]:
+    """Return the sets and maps that NEWSET messages tell of, but those of a single rule."""
+    found: dict[str, FoundSet] = {}
+    for message in messages:
+        told = parse_attrs(message.payload, GENERIC_HEADER)
+        flags = as_be32(told.get(3, bytes(4)))
+        if flags & wire.SET_ANONYMOUS:
+            continue
+        shape = as_be32(told.get(4, bytes(4))), as_be32(_need(told, 5))
+        leads_to = as_be32(told.get(6, bytes(4)))
+        is_verdict_map = bool(flags & wire.SET_MAP) and leads_to == wire.VERDICT_TYPE
+        found[as_text(_need(told, 2))] = FoundSet(shape, is_verdict_map)
+    return found
 
 
 def is_new_generation(message: Message) -> bool:

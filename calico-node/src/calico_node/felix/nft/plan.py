@@ -79,6 +79,7 @@ class Delta:
 
     Args:
         chains: new and rewritten chains, whole.
+        created_chains: names of those of ``chains`` that are new.
         removed_chains: names; nothing that stays refers to them.
         created_sets: new sets and maps, with their elements.
         removed_sets: names of sets and maps; nothing that stays refers to them. A name that is also
@@ -88,6 +89,7 @@ class Delta:
     """
 
     chains: tuple[Chain, ...] = ()
+    created_chains: frozenset[str] = frozenset()
     removed_chains: frozenset[str] = frozenset()
     created_sets: tuple[Set | VerdictMap, ...] = ()
     removed_sets: frozenset[str] = frozenset()
@@ -115,7 +117,8 @@ def plan(table: str, delta: Delta) -> list[Operation]:
 def replace_table(table: Table) -> list[Operation]:
     """Return the operations that make the table exactly this, whatever it was before.
 
-    No packet sees the time between: old rules hold until the new ones do, and conntrack is kept.
+    Old rules hold until the new ones do, and conntrack is kept; yet a packet that is on its way then can
+    be dropped, see :mod:`.rebuild`.
     """
     chains = [table.chains[name] for name in sorted(table.chains)]
     sets = [table.sets[name] for name in sorted(table.sets)]
@@ -150,6 +153,7 @@ def diff(before: Table, after: Table) -> Delta:
             for name, chain in sorted(after.chains.items())
             if before.chains.get(name) != chain or replaced & references(chain)
         ),
+        created_chains=frozenset(after.chains.keys() - before.chains.keys()),
         removed_chains=frozenset(before.chains.keys() - after.chains.keys()),
         created_sets=tuple(
             new_sets[name] for name in sorted((new_sets.keys() - old_sets.keys()) | replaced)
@@ -236,12 +240,18 @@ def _set_changes(before: Table, after: Table, replaced: set[str]) -> Iterator[Se
 
 def _map_changes(before: Table, after: Table, replaced: set[str]) -> Iterator[MapChange]:
     for name in sorted((before.maps.keys() & after.maps.keys()) - replaced):
-        old, new = before.maps[name].elements, after.maps[name].elements
-        if old == new:
-            continue
-        yield MapChange(
-            after.maps[name],
-            added={key: new[key] for key in new.keys() - old.keys()},
-            changed={key: new[key] for key in new.keys() & old.keys() if new[key] != old[key]},
-            removed=frozenset(old.keys() - new.keys()),
-        )
+        if change := changed_verdicts(after.maps[name], before.maps[name].elements):
+            yield change
+
+
+def changed_verdicts(wanted: VerdictMap, old: Mapping[bytes, Verdict]) -> MapChange | None:
+    """Return what leads a map from old elements to those that are wanted; None: nothing."""
+    new = wanted.elements
+    if old == new:
+        return None
+    return MapChange(
+        wanted,
+        added={key: new[key] for key in new.keys() - old.keys()},
+        changed={key: new[key] for key in new.keys() & old.keys() if new[key] != old[key]},
+        removed=frozenset(old.keys() - new.keys()),
+    )

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from calico_node.felix.nft.expressions import RuleBody, encode_rule, verdict
 from calico_node.felix.nft.keys import KeyType, pad
@@ -46,9 +46,9 @@ from libcalico.netlink.codec import (
 NFNL_SUBSYS_NFTABLES: Final = 10
 BATCH_BEGIN, BATCH_END = 16, 17
 NEWTABLE, DELTABLE = 0, 2
-NEWCHAIN, DELCHAIN = 3, 5
+NEWCHAIN, GETCHAIN, DELCHAIN = 3, 4, 5
 NEWRULE, DELRULE = 6, 8
-NEWSET, DELSET = 9, 11
+NEWSET, GETSET, DELSET = 9, 10, 11
 NEWSETELEM, GETSETELEM, DELSETELEM = 12, 13, 14
 NEWGEN, GETGEN = 15, 16
 DESTROYTABLE, DESTROYSETELEM = 26, 30
@@ -62,14 +62,17 @@ _FRAME: Final = bytes((0, 0, 0, NFNL_SUBSYS_NFTABLES))
 _LIST_BYTES: Final = 60_000
 """Room taken in an element list; the attribute's own length field ends at 65535."""
 _HOOKS: Final = {"prerouting": 0, "input": 1, "forward": 2, "output": 3, "postrouting": 4}
-_SET_ANONYMOUS, _SET_CONSTANT, _SET_INTERVAL, _SET_MAP = 1, 2, 4, 8
+SET_ANONYMOUS, _SET_CONSTANT, _SET_INTERVAL, SET_MAP = 1, 2, 4, 8
 _INTERVAL_END: Final = 1
-_VERDICT_TYPE: Final = 0xFFFFFF00
+VERDICT_TYPE: Final = 0xFFFFFF00
 _TYPE_BITS: Final = 6  # of a concatenation's type number, for each of its fields
 _ORDER_UNKNOWN, _ORDER_HOST, _ORDER_BIG = 0, 1, 2
 _HOST_ORDER_TYPES: Final = frozenset(
     {KeyType.IFNAME, KeyType.MARK, KeyType.CT_STATE, KeyType.CT_STATUS, KeyType.FIB_ADDRTYPE}
 )
+
+#: Where a base chain hangs: its type, the hook's number, the priority.
+Place: TypeAlias = tuple[str, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,21 @@ def encode_get_generation() -> bytes:
 def encode_dump_elements(table: str, set_: str) -> bytes:
     """Return the request for all elements of a set or map, not yet numbered."""
     return codec.request(_SUBSYSTEM | GETSETELEM, 0, _INET + _text(1, table) + _text(2, set_))
+
+
+def encode_dump_chains() -> bytes:
+    """Return the request for the chains of all tables of the family, not yet numbered."""
+    return codec.request(_SUBSYSTEM | GETCHAIN, 0, _INET)
+
+
+def encode_dump_sets(table: str) -> bytes:
+    """Return the request for the sets and maps of a table, without elements, not yet numbered."""
+    return codec.request(_SUBSYSTEM | GETSET, 0, _INET + _text(1, table))
+
+
+def place_of(hook: BaseHook) -> Place:
+    """Return where a chain hangs, as the kernel says it."""
+    return hook.type, _HOOKS[hook.hook], hook.priority
 
 
 @dataclass(slots=True)
@@ -225,7 +243,7 @@ def _create_anonymous_sets(writer: _Writer, table: str, body: RuleBody) -> bytes
     numbered = bytearray(body.attributes)
     for offset, anonymous in body.sets:
         number = writer.next_set()
-        flags = _SET_ANONYMOUS | _SET_CONSTANT | (_SET_INTERVAL if anonymous.interval else 0)
+        flags = SET_ANONYMOUS | _SET_CONSTANT | (_SET_INTERVAL if anonymous.interval else 0)
         place = _text(1, table) + _text(2, "__set%d")
         size = 0 if anonymous.interval else len(anonymous.elements)
         writer.add(
@@ -240,23 +258,29 @@ def _create_anonymous_sets(writer: _Writer, table: str, body: RuleBody) -> bytes
 def _create_set(writer: _Writer, operation: CreateSet) -> None:
     new = operation.set
     interval = _SET_INTERVAL if isinstance(new, Set) and new.interval else 0
-    flags = _SET_MAP if isinstance(new, VerdictMap) else interval
+    flags = SET_MAP if isinstance(new, VerdictMap) else interval
     size = 0 if flags & _SET_INTERVAL else new.size
     body = _text(1, operation.table) + _text(2, new.name) + _set(new.key, flags, size)
     writer.add(NEWSET, NLM_F_CREATE, body + attr(10, writer.next_set()))
 
 
-@lru_cache(maxsize=1024)
-def _set(key: tuple[KeyType, ...], flags: int, size: int) -> bytes:
-    number, width, order = 0, 0, _ORDER_UNKNOWN
+def key_shape(key: tuple[KeyType, ...]) -> tuple[int, int]:
+    """Return the number that stands for the types of a key, and its bytes."""
+    number, width = 0, 0
     for type_ in key:
         number = number << _TYPE_BITS | type_.number
         width += type_.size if len(key) == 1 else len(pad(bytes(type_.size)))
+    return number, width
+
+
+@lru_cache(maxsize=1024)
+def _set(key: tuple[KeyType, ...], flags: int, size: int) -> bytes:
+    (number, width), order = key_shape(key), _ORDER_UNKNOWN
     if len(key) == 1:
         order = _ORDER_HOST if key[0] in _HOST_ORDER_TYPES else _ORDER_BIG
     body = be32(3, flags) + be32(4, number) + be32(5, width)
-    if flags & _SET_MAP:
-        body += be32(6, _VERDICT_TYPE) + be32(7, 16)
+    if flags & SET_MAP:
+        body += be32(6, VERDICT_TYPE) + be32(7, 16)
     if size:
         body += nested(9, be32(1, size))
     return body + attr(13, struct.pack("=BBI", 0, 4, order))

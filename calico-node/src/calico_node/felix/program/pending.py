@@ -158,6 +158,11 @@ class Pending:
                 for name, old in sorted(self._old_chains.items())
                 if name in self._chains and self._chains[name] != old
             ),
+            created_chains=frozenset(
+                name
+                for name, old in self._old_chains.items()
+                if old is None and name in self._chains
+            ),
             removed_chains=frozenset(
                 name
                 for name, old in self._old_chains.items()

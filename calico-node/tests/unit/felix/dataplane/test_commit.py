@@ -25,7 +25,7 @@ from calico_node.felix.messages import PolicyId
 from calico_node.felix.nft.apply import Refusal, RefusedError
 from calico_node.felix.nft.fake import FakeNftables
 from calico_node.felix.nft.model import SetMark
-from calico_node.felix.nft.operations import AddRule, DestroyTable
+from calico_node.felix.nft.operations import AddRule, CreateChain, DestroyTable, FlushChain
 from calico_node.felix.nft.testing.packets import passes
 from calico_node.felix.program import names
 from calico_node.felix.program.program import Program
@@ -47,6 +47,7 @@ class MoodyKernel:
     def __init__(self, disliked=()):
         self.disliked = set(disliked)
         self.had = []
+        self.asked = []
         self._fake = FakeNftables()
 
     def commit(self, operations):
@@ -54,8 +55,12 @@ class MoodyKernel:
             if isinstance(operation, AddRule) and self._dislikes(operation):
                 raise RefusedError([Refusal(operation, errno.EINVAL)])
         self._fake.commit(operations)
+        self.asked += operations
         if operations:
             self.had.append(self.table())
+
+    def skeleton(self, name):
+        return self._fake.skeleton(name)
 
     def _dislikes(self, operation):
         marks = any(isinstance(statement, SetMark) for statement in operation.rule.statements)
@@ -206,3 +211,22 @@ def test_a_table_that_is_in_doubt_is_replaced():
     felix.committer.replace()
     assert felix.committer.is_programmed
     assert felix.kernel.table() is not None
+
+
+def test_at_its_start_what_maps_lead_to_stays_and_the_rest_is_made_right():
+    felix, again = Felix(), Felix()
+    maker = worlds.WorldMaker(1)
+    maker.change(1.0)
+    for told in (felix, again):
+        for which, resource in maker.resources.items():
+            told.tell(which, resource)
+    felix.flush()
+    wanted = felix.kernel.table()
+    felix.kernel.commit([FlushChain(names.TABLE, name, "") for name in wanted.chains])
+    felix.kernel.commit([CreateChain(names.TABLE, "stranger", None, "")])
+    again.kernel = felix.kernel
+    again.committer = Committer(again._program, felix.kernel)
+    felix.kernel.asked.clear()
+    again.flush()
+    assert felix.kernel.table() == wanted
+    assert not [o for o in felix.kernel.asked if isinstance(o, DestroyTable)]

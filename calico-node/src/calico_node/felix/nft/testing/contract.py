@@ -9,6 +9,7 @@ import errno
 from collections.abc import Sequence
 from typing import Protocol
 
+from calico_node.felix.nft import wire
 from calico_node.felix.nft.apply import RefusedError
 from calico_node.felix.nft.keys import KeyType, interval_of
 from calico_node.felix.nft.model import (
@@ -43,6 +44,7 @@ from calico_node.felix.nft.operations import (
     Operation,
 )
 from calico_node.felix.nft.plan import replace_table
+from calico_node.felix.nft.rebuild import FoundMap, Skeleton, rebuild
 from calico_node.felix.nft.testing.forms import address, everything, prefix
 
 
@@ -55,6 +57,10 @@ class Kernel(Protocol):
 
     def generation(self) -> int:
         """Return the number of the last commit."""
+        ...
+
+    def skeleton(self, table: str) -> Skeleton | None:
+        """Return what there is of a table."""
         ...
 
     def read_elements(self, table: str, set_: str, *, interval: bool = False) -> frozenset[bytes]:
@@ -158,6 +164,31 @@ class NftablesContract:
         assert error is not None
         assert (error.owner, error.errno) == ("owner", errno.ENOENT)
         assert error.operation == operation
+
+    def test_a_table_tells_what_it_holds(self, kernel: Kernel) -> None:
+        """Chains with their places, sets, and maps with their elements; nothing of other tables."""
+        assert kernel.skeleton("t") is None
+        kernel.commit(replace_table(BASE))
+        kernel.commit(replace_table(everything("other")))
+        found = kernel.skeleton("t")
+        assert found is not None
+        regular = dict.fromkeys(("first", "second", "lonely"))
+        assert found.chains == {"base": ("filter", 2, 0), **regular}
+        assert found.sets == {"hosts", "nets", "unused", "dispatch"}
+        dispatch = FoundMap(wire.key_shape((KeyType.IFNAME,)), {CALI1: jump("first")})
+        assert found.maps == {"dispatch": dispatch}
+
+    def test_a_rebuilt_table_holds_what_is_wanted(self, kernel: Kernel) -> None:
+        """Whatever it held before; the sets of its rules are anonymous and go with them."""
+        kernel.commit(replace_table(BASE))
+        for wanted in (everything("t"), BASE):
+            found = kernel.skeleton("t")
+            assert found is not None
+            for batch in rebuild(found, wanted) or [replace_table(wanted)]:
+                kernel.commit(batch)
+        assert kernel.read_elements("t", "hosts") == {A, B}
+        assert kernel.read_elements("t", "nets", interval=True) == {NET_A}
+        assert kernel.read_verdicts("t", "dispatch") == {CALI1: jump("first")}
 
     def test_elements_come_and_go(self, kernel: Kernel) -> None:
         """An element that is there may be added again."""
