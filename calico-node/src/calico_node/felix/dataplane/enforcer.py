@@ -1,7 +1,7 @@
 """Keeps the table ``inet calico`` as the program wants it. Synchronous: a commit ends when the kernel has it.
 
-The first commit replaces whatever table a previous run left, in one transaction; until then that
-table stays in force. What others change is put right as soon as the kernel tells.
+The first commit makes whatever table a previous run left the desired one; until then that table stays in
+force. What others change is put right as soon as the kernel tells.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Enforcer:
             self._committer.commit(self._program.reconfigure(settings))
 
     def start(self) -> None:
-        """Replace whatever table there is. Raises as :meth:`apply`."""
+        """Make whatever table there is the desired one. Raises as :meth:`apply`."""
         self._committer.replace()
 
     def retry(self) -> None:
