@@ -126,7 +126,7 @@ class PolicyResolver:
             old = None
         if old is not None:
             self._resolved.clear()
-            del self._policies_by_tier[old.tier][policy]
+            self._leave_tier(old.tier, policy)
         self._places[policy] = place
         self._policies_by_tier[place.tier][policy] = None
         self._dirty |= self._selected.setdefault(policy, {})
@@ -139,7 +139,7 @@ class PolicyResolver:
         if place is None:
             return
         self._resolved.clear()
-        del self._policies_by_tier[place.tier][policy]
+        self._leave_tier(place.tier, policy)
         selected = self._selected.pop(policy)
         for endpoint in selected:
             self._matches[endpoint].discard(policy)
@@ -156,8 +156,14 @@ class PolicyResolver:
         else:
             self._tiers[name] = place
         self._resolved.clear()
-        for policy in self._policies_by_tier[name]:
+        for policy in self._policies_by_tier.get(name, ()):
             self._dirty |= self._selected[policy]
+
+    def _leave_tier(self, tier: str, policy: PolicyId) -> None:
+        policies = self._policies_by_tier[tier]
+        del policies[policy]
+        if not policies:
+            del self._policies_by_tier[tier]
 
     def is_active(self, policy: PolicyId) -> bool:
         """Return whether a policy selects some local endpoint."""

@@ -199,7 +199,10 @@ class Host:
     def _note(self, changes: Changes) -> None:
         for endpoint_id, endpoint in changes.endpoints.items():
             if (old := self._endpoints.pop(endpoint_id, None)) is not None:
-                self._by_interface[old.interface].discard(endpoint_id)
+                claimants = self._by_interface[old.interface]
+                claimants.discard(endpoint_id)
+                if not claimants:
+                    del self._by_interface[old.interface]
             if endpoint is not None:
                 self._endpoints[endpoint_id] = endpoint
                 self._by_interface.setdefault(endpoint.interface, set()).add(endpoint_id)

@@ -30,9 +30,13 @@ class WorkloadLinks:
         return self._configured.get(interface) == link.index
 
     def configure(self, interface: str, link: Link | None) -> None:
-        """Set an interface up; once for each new device."""
+        """Set an interface up; once for each new device. None: there is none."""
         self.unconfigured.discard(interface)
-        if link is None or self.is_configured(interface, link):
+        if link is None:
+            self._configured.pop(interface, None)
+            self._settled.pop(interface, None)
+            return
+        if self.is_configured(interface, link):
             return
         try:
             changed = sysctl.apply(self._settings(interface))

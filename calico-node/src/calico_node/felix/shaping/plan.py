@@ -77,6 +77,9 @@ class Wanted:
                 self._endpoints[endpoint_id] = endpoint
                 self._claims.setdefault(endpoint.interface, set()).add(endpoint_id)
                 touched.add(endpoint.interface)
+        for interface in touched:
+            if not self._claims[interface]:
+                del self._claims[interface]
         return touched
 
     def shape_of(self, interface: str) -> Shape:
@@ -86,5 +89,5 @@ class Wanted:
 
     def devices(self) -> set[str]:
         """Return the names of the devices that are needed."""
-        limited = {i for i, claims in self._claims.items() if claims and self.shape_of(i).egress}
+        limited = {i for i in self._claims if self.shape_of(i).egress}
         return set(map(device, limited))

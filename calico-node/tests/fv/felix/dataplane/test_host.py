@@ -1,5 +1,6 @@
 """The states that a host tells of its endpoints, when the kernel does not take everything."""
 
+from collections import Counter
 from contextlib import closing
 
 import pytest
@@ -21,6 +22,7 @@ from calico_node.felix.messages import (
 )
 from calico_node.felix.program.settings import RuleSettings
 from libcalico.net.addresses import parse_cidr
+from libcalico.testing.reachable import reachable
 
 GOOD, BAD = (PolicyId("GlobalNetworkPolicy", "", name) for name in ("good", "bad"))
 WEB, DB = EndpointId("ns", "web"), EndpointId("ns", "db")
@@ -67,3 +69,23 @@ def test_an_endpoint_without_its_interface_is_down(netns, host):
     assert dict(host.states.all) == {WEB: "down"}
     netns.call(lambda: host.apply(Changes(endpoints={WEB: None})))
     assert dict(host.states.all) == {}
+
+
+def test_generations_of_interfaces_and_endpoints_leave_nothing_behind(netns, host):
+    netns.call(lambda: host.start(Changes(policies={GOOD: ALLOW})))
+
+    def live(numbers):
+        for number in numbers:
+            name, mine = f"cali{number}", endpoint(number, GOOD)
+            netns.run(["ip", "link", "add", name, "type", "veth", "peer", "name", f"{name}-in"])
+            netns.run(["ip", "link", "set", name, "up"])
+            netns.call(lambda: host.apply(Changes(endpoints={EndpointId("ns", name): mine})))  # noqa: B023
+            netns.call(host.take_link_events)
+            assert netns.run(["ip", "route", "show", f"10.65.0.{number}"]).stdout
+            netns.run(["ip", "link", "delete", name])
+            netns.call(host.take_link_events)
+            netns.call(lambda: host.apply(Changes(endpoints={EndpointId("ns", name): None})))  # noqa: B023
+        return reachable(host)
+
+    before = live(range(10, 13))
+    assert live(range(13, 23)) - before == Counter()
