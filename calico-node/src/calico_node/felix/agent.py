@@ -30,6 +30,7 @@ from calico_node.felix.messages import Changes, Problem
 from calico_node.felix.settings import (
     DATAPLANE,
     audit_intervals,
+    excluded_interfaces,
     health_timeouts,
     host_settings,
     log_settings,
@@ -273,13 +274,14 @@ class Felix:
         """Tell the calculation what interfaces there are; return whether there is news."""
         workloads = tuple(self._config["InterfacePrefix"].split(","))
         try:
-            news = self._interfaces.take(workloads)
+            news = self._interfaces.take(workloads, excluded_interfaces(self._config))
         except NetlinkError as error:
             metrics.FAILURES.inc()
             repeated.log(logging.ERROR, "", "cannot read interfaces, trying again error=%s", error)
             return False
-        for name, addresses in news.items():
-            self._calculation.on_interface(name, addresses)
+        for name, found in news.items():
+            addresses, is_up = (None, False) if found is None else found
+            self._calculation.on_interface(name, addresses, is_up=is_up)
         return bool(news)
 
     def _start(self) -> None:

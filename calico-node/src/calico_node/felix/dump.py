@@ -12,6 +12,7 @@ from calico_node.felix.config import Config
 from calico_node.felix.messages import (
     EndpointId,
     HostEndpoint,
+    HostLinks,
     LocalEndpoint,
     PolicyId,
     Problem,
@@ -63,9 +64,12 @@ def endpoints(
     return Section("Workload endpoints", tuple(lines))
 
 
-def host_endpoints(governing: Mapping[str, HostEndpoint], *, is_in_force: bool) -> Section:
+def host_endpoints(
+    governing: Mapping[str, HostEndpoint], links: Mapping[str, HostLinks], *, is_in_force: bool
+) -> Section:
     """Tell which host endpoint governs which interface, and its policies by flavour."""
-    lines: list[str] = []
+    idle = links.keys() - {host.name for host in governing.values()}
+    lines = [f"{name}: governs no interface of this host" for name in sorted(idle)]
     for interface, host in sorted(governing.items()):
         state = "in force" if is_in_force else "not in force"
         lines.append(f"{host.name}: interface {interface} {state}")

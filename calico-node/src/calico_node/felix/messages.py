@@ -19,6 +19,8 @@ SetId = NewType("SetId", str)
 Action = Literal["Allow", "Deny", "Log", "Pass"]
 Direction = Literal["ingress", "egress"]
 Tunnel = Literal["VXLAN", "IPIP"]
+#: All interfaces that a host endpoint governs are up, or one is not, or there is none.
+HostLinks = Literal["up", "down", "missing"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -291,10 +293,11 @@ class Changes:
 
     ``host_endpoints``: by interface; ``*`` stands for every interface that is not named.
     ``blocks``: this host's own blocks, whose unassigned addresses are to be blackholed.
-    ``hosts``: node name → addresses of both families. ``problems``: object → what is wrong (None:
-    solved). ``config``: raw FelixConfiguration values (parameter name → text) once any changed: of the
-    global object, of the one that selects this node, of the node's own. ``ready``: whether the
-    datastore may be used, if that changed.
+    ``hosts``: node name → addresses of both families. ``services``: CIDRs of services' addresses.
+    ``host_links``: each host endpoint of this host → how the interfaces are that it governs.
+    ``problems``: object → what is wrong (None: solved). ``config``: raw FelixConfiguration values
+    (parameter name → text) once any changed: of the global object, of the one that selects this node, of
+    the node's own. ``ready``: whether the datastore may be used, if that changed.
     """
 
     sets: Mapping[SetId, SetChange] = field(default_factory=dict)
@@ -302,9 +305,11 @@ class Changes:
     profiles: Mapping[str, ActivePolicy | None] = field(default_factory=dict)
     endpoints: Mapping[EndpointId, LocalEndpoint | None] = field(default_factory=dict)
     host_endpoints: Mapping[str, HostEndpoint | None] = field(default_factory=dict)
+    host_links: Mapping[str, HostLinks | None] = field(default_factory=dict)
     pools: Mapping[str, Pool | None] = field(default_factory=dict)
     blocks: Mapping[Cidr, bool | None] = field(default_factory=dict)
     hosts: Mapping[str, tuple[Cidr, ...] | None] = field(default_factory=dict)
+    services: Mapping[Cidr, bool | None] = field(default_factory=dict)
     nodes: Mapping[str, NodeNetwork | None] = field(default_factory=dict)
     remotes: Mapping[Cidr, str | None] = field(default_factory=dict)
     problems: Mapping[str, Problem | None] = field(default_factory=dict)
@@ -319,9 +324,11 @@ class Changes:
             self.profiles,
             self.endpoints,
             self.host_endpoints,
+            self.host_links,
             self.pools,
             self.blocks,
             self.hosts,
+            self.services,
             self.nodes,
             self.remotes,
             self.problems,

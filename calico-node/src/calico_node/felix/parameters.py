@@ -47,6 +47,10 @@ _REASONS: Final[Mapping[str, str]] = MappingProxyType(
         " Ipv4ElevatedRoutePriority Ipv6ElevatedRoutePriority",
         "there is no Istio here": "IstioAmbientMode IstioDSCPMark PolicySyncPathPrefix",
         "there is no OpenStack metadata service here": "MetadataAddr MetadataPort",
+        "an accept in nftables ends our own chain only, not others'": "NftablesMangleAllowAction",
+        "there is no Goldmane to report flows to, so none are collected": "FlowLogsCollectorDebugTrace"
+        " FlowLogsFlushInterval FlowLogsGoldmaneServer FlowLogsLocalReporter"
+        " FlowLogsPolicyEvaluationMode",
         "no cloud's interface is configured": "AwsSrcDstCheck",
     }
 )
@@ -70,21 +74,12 @@ NOT_APPLICABLE: Final[Mapping[str, str]] = MappingProxyType(_not_applicable())
 #: Parameters that mean something here and have no effect yet.
 NOT_YET: Final[frozenset[str]] = frozenset(
     {
-        "FlowLogsCollectorDebugTrace",
-        "FlowLogsFlushInterval",
-        "FlowLogsGoldmaneServer",
-        "FlowLogsLocalReporter",
-        "FlowLogsPolicyEvaluationMode",
-        "InterfaceExclude",
-        "NftablesFilterAllowAction",
-        "NftablesMangleAllowAction",
         "PrometheusMetricsCAFile",
         "PrometheusMetricsCertFile",
         "PrometheusMetricsClientAuth",
         "PrometheusMetricsKeyFile",
         "RemoveExternalRoutes",
         "RequireMTUFile",
-        "ServiceLoopPrevention",
     }
 )
 

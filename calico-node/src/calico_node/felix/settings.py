@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -22,6 +23,8 @@ from libcalico.net.addresses import Cidr, parse_address, parse_cidr
 DATAPLANE: Final = "Dataplane"
 #: Interfaces of OpenStack's machines begin so; then its ways hold.
 _OPENSTACK_PREFIX: Final = "tap"
+#: Matches no text.
+_NOTHING: Final = r"(?!)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,7 @@ def rule_settings(config: Config) -> RuleSettings:
         if (address := config["NatOutgoingAddress"])
         else None,
         floating_ips=_has_floating_ips(config),
+        service_loops=config["ServiceLoopPrevention"],
         external_nodes=tuple(map(parse_cidr, config["ExternalNodesCIDRList"])),
         serves_addresses=_OPENSTACK_PREFIX in prefixes,
         vxlan=config["VxlanEnabled"],
@@ -151,6 +155,7 @@ def firewall_settings(config: Config) -> FirewallSettings:
     """Return what our rules in the host's own firewall depend on."""
     return FirewallSettings(
         interface_prefixes=_prefixes(config),
+        accepts=config["NftablesFilterAllowAction"] == "Accept",
         appends=config["ChainInsertMode"] == "Append",
         versions=(4, 6) if config["Ipv6Support"] else (4,),
     )
@@ -180,6 +185,19 @@ def needs_blocks(config: Config, *, has_overlay: bool) -> bool:
     """
     has_routes = has_overlay or config["ProgramClusterRoutes"] == "Enabled"
     return has_routes and config["RouteSource"] == "CalicoIPAM" and not config["RouteSyncDisabled"]
+
+
+def excluded_interfaces(config: Config) -> re.Pattern[str]:
+    """Return what the names of the interfaces match of which no host endpoint is told an address."""
+    named = (
+        text[1:-1] if _is_expression(text) else rf"\A{re.escape(text)}\Z"
+        for text in config["InterfaceExclude"]
+    )
+    return re.compile("|".join(f"(?:{one})" for one in named) or _NOTHING)
+
+
+def _is_expression(text: str) -> bool:
+    return text[:1] == "/" == text[-1:] and len(text) > 1
 
 
 def _prefixes(config: Config) -> tuple[str, ...]:

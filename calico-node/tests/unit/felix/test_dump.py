@@ -56,7 +56,7 @@ def test_problems_are_sorted_by_their_object():
 def test_a_host_endpoint_tells_its_interface_and_its_policies_by_flavour():
     tier = TierPolicies("default", "Deny", (DENY,), ())
     host = HostEndpoint("edge", HostPolicies(EndpointPolicies((tier,), ()), pre_dnat=(tier,)))
-    first, *others = dump.host_endpoints({"eth0": host}, is_in_force=False).lines
+    first, *others = dump.host_endpoints({"eth0": host}, {host.name: "up"}, is_in_force=False).lines
     assert first == "edge: interface eth0 not in force"
     assert [line.strip().split(":")[0] for line in others] == [
         "before NAT",

@@ -6,6 +6,8 @@ from calico_node.felix.config import Source, resolve
 from calico_node.felix.settings import (
     Listener,
     audit_intervals,
+    excluded_interfaces,
+    firewall_settings,
     health_listener,
     health_timeouts,
     log_settings,
@@ -57,6 +59,33 @@ def test_a_log_that_is_turned_off_has_no_level_or_no_place():
     off = log_settings(config(LogFilePath="none", LogSeveritySys="none", LogSeverityScreen="none"))
     assert (off.screen, off.file, off.syslog_level) == ("none", "", "")
     assert log_settings(config(LogSeverityFile="DEBUG")).file_level == "Debug"
+
+
+@pytest.mark.parametrize(
+    ("text", "excluded", "told"),
+    [
+        ("", ["kube-ipvs0"], ["kube-ipvs01", "xkube-ipvs0", "eth0"]),
+        ("eth0,/^kube/,/x$/", ["eth0", "kube9", "box"], ["eth01", "akube", "kub", "eth1"]),
+        ("eth.1", ["eth.1"], ["ethx1"]),
+        ("none", [], ["kube-ipvs0", "eth0", ""]),
+    ],
+)
+def test_interfaces_are_excluded_by_name_or_by_expression(text, excluded, told):
+    pattern = excluded_interfaces(config(InterfaceExclude=text))
+    assert [name for name in (*excluded, *told) if pattern.search(name)] == excluded
+
+
+@pytest.mark.parametrize("text", ["/(/", "eth0,too-long-for-a-name", "et/h"])
+def test_a_bad_exclusion_is_reported_and_the_default_holds(text):
+    bad = config(InterfaceExclude=text)
+    assert len(bad.problems) == 1
+    assert bad.problems[0].startswith("test: InterfaceExclude: ")
+    assert bad["InterfaceExclude"] == ("kube-ipvs0",)
+
+
+def test_what_policy_allows_is_accepted_or_left_to_the_host():
+    assert firewall_settings(config()).accepts
+    assert not firewall_settings(config(NftablesFilterAllowAction="RETURN")).accepts
 
 
 def test_audits_are_turned_off_by_zero():

@@ -142,7 +142,7 @@ _SHARED: tuple[Param, ...] = (
         fatal=True,
         required=True,
     ),
-    _param("interfaceExclude", "text", "kube-ipvs0"),
+    _param("interfaceExclude", "interfaces", ("kube-ipvs0",), pattern=_IFACE),
     _enum("chainInsertMode", "Insert", ("Append", "Insert"), any_case=True, fatal=True),
     _enum(
         "defaultEndpointToHostAction",

@@ -22,7 +22,7 @@ from libcalico.resources.felixconfig import HealthTimeoutOverride, ProtoPort, Ro
 
 ValueType = Literal[
     "bool", "int", "duration", "text", "enum", "regex", "ipv4", "ipv6",
-    "texts", "cidrs", "port", "ports", "failsafe ports", "timeouts", "map", "tables",
+    "texts", "cidrs", "port", "ports", "failsafe ports", "timeouts", "map", "tables", "interfaces",
 ]  # fmt: skip
 
 _TRUE = frozenset({"true", "1", "yes", "y", "t"})
@@ -34,7 +34,7 @@ _FAILSAFE = re.compile(
 )
 _ZERO: Mapping[ValueType, Any] = {
     "bool": False, "int": 0, "duration": 0.0, "timeouts": {}, "map": {}, "texts": (), "cidrs": (),
-    "ports": (), "failsafe ports": (), "tables": (), "port": None,
+    "ports": (), "failsafe ports": (), "tables": (), "port": None, "interfaces": (),
 }  # fmt: skip
 
 
@@ -189,6 +189,20 @@ def _parse_texts(param: Param, text: str) -> tuple[str, ...]:
     return tuple(_parse_text(param, member) for member in _members(text))
 
 
+def _parse_interfaces(param: Param, text: str) -> tuple[str, ...]:
+    """Return names, and regular expressions between slashes."""
+    members = tuple(_members(text))
+    for member in members:
+        if len(member) > 1 and member[0] == member[-1] == "/":
+            _parse_regex(param, member[1:-1])
+        elif not re.fullmatch(param.pattern, member):
+            raise ValueError(
+                f"{member!r} is no interface; write names, or regular expressions between slashes,"
+                " joined by commas"
+            )
+    return members
+
+
 def _parse_cidrs(_: Param, text: str) -> tuple[str, ...]:
     try:
         return tuple(str(ip_network(member, strict=False)) for member in _members(text))
@@ -316,6 +330,7 @@ _PARSERS: Mapping[ValueType, Callable[[Param, str], Any]] = {
     "ipv4": _parse_ipv4,
     "ipv6": _parse_ipv6,
     "texts": _parse_texts,
+    "interfaces": _parse_interfaces,
     "cidrs": _parse_cidrs,
     "port": _parse_port_range,
     "ports": _parse_port_ranges,

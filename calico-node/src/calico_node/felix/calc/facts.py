@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from typing import Final, NamedTuple, cast
 
 import msgspec
@@ -14,6 +15,7 @@ from calico_node.felix.messages import NodeNetwork, Pool, Vtep
 from libcalico.errors import ValidationError
 from libcalico.net.addresses import Cidr, parse_address, parse_cidr, parse_interface
 from libcalico.resources import codec
+from libcalico.resources.bgp import BGPConfiguration, BGPConfigurationSpec
 from libcalico.resources.clusterinfo import ClusterInformation
 from libcalico.resources.ippools import IPPool
 from libcalico.resources.nodes import Node
@@ -46,6 +48,35 @@ def pool(value: bytes) -> Reading[Pool | None]:
         return Reading(None, f"{error}; {_ABSENT}")
     ipip, vxlan = spec.ipip_mode or "Never", spec.vxlan_mode or "Never"
     return Reading(Pool(cidr, spec.nat_outgoing, ipip, vxlan))
+
+
+def services(value: bytes) -> Reading[tuple[Cidr, ...]]:
+    """Read the addresses of services of the cluster's BGPConfiguration; what cannot be read is left out."""
+    try:
+        spec = cast(
+            BGPConfiguration, codec.decode(value, kind="BGPConfiguration", keep_unknown=False)
+        ).spec
+    except ValidationError as error:
+        return Reading((), f"{error}; {_ABSENT}")
+    found, problems = list[Cidr](), list[str]()
+    for path, cidr in _blocks(spec):
+        try:
+            found.append(parse_cidr(cidr, strict=False))
+        except ValidationError as error:
+            problems.append(f"{path}: {error}; it is left out")
+    return Reading(tuple(found), "; ".join(problems))
+
+
+def _blocks(spec: BGPConfigurationSpec) -> Iterator[tuple[str, str]]:
+    """Yield where a CIDR of services is, and its text."""
+    for field, blocks in (
+        ("serviceClusterIPs", spec.service_cluster_ips),
+        ("serviceExternalIPs", spec.service_external_ips),
+        ("serviceLoadBalancerIPs", spec.service_load_balancer_ips),
+    ):
+        for number, block in enumerate(blocks):
+            if block.cidr:
+                yield f"spec.{field}[{number}].cidr", block.cidr
 
 
 def node(value: bytes) -> Reading[NodeFacts | None]:

@@ -83,6 +83,7 @@ class Calculation:
         self._pools: Told[str, Pool] = Told()
         self._blocks: Told[Cidr, bool] = Told()
         self._hosts: Told[str, tuple[Cidr, ...]] = Told()
+        self._services: Told[Cidr, bool] = Told()
         self._nodes: Told[str, NodeNetwork] = Told()
         self._remotes = Remotes(hostname)
         self._overlays: set[str] = set()
@@ -100,6 +101,7 @@ class Calculation:
             "Tier": self._take_tier,
             "IPPool": self._take_pool,
             "Node": self._take_node,
+            "BGPConfiguration": self._take_bgp,
             "FelixConfiguration": self._take_configuration,
             "ClusterInformation": self._take_cluster,
         }
@@ -127,9 +129,11 @@ class Calculation:
             case BlockKey(cidr=text):
                 self._note(key, self._remotes.put(text, value))
 
-    def on_interface(self, name: str, addresses: Collection[Cidr] | None) -> None:
+    def on_interface(
+        self, name: str, addresses: Collection[Cidr] | None, *, is_up: bool = True
+    ) -> None:
         """An interface of this host that is no workload's has these addresses, or, None, is gone."""
-        self._host_endpoints.on_interface(name, addresses)
+        self._host_endpoints.on_interface(name, addresses, is_up=is_up)
 
     def route_by(self, source: RouteSource) -> dict[Cidr, str | None]:
         """Go by blocks or by workloads' addresses from now on; return what differs in where things are."""
@@ -162,9 +166,11 @@ class Calculation:
             profiles=profiles,
             endpoints=endpoints,
             host_endpoints=host_endpoints,
+            host_links=self._host_endpoints.take_links(),
             pools=self._pools.take(),
             blocks=self._blocks.take(),
             hosts=self._hosts.take(),
+            services=self._services.take(),
             nodes=self._nodes.take(),
             remotes=self._remotes.take(),
             problems=self._problems.take(),
@@ -256,6 +262,16 @@ class Calculation:
         network = node.network if node and is_reached else None
         self._nodes.put(which.name, network)
         self._remotes.put_workload(which, which.name, network.tunnels if network else ())
+        return found.problem
+
+    def _take_bgp(self, which: ResourceId, value: bytes | None) -> str:
+        if which.name != "default":
+            return ""  # services are the cluster's, not a node's
+        found = decode.Reading(()) if value is None else facts.services(value)
+        for gone in [cidr for cidr in self._services.names() if cidr not in found.value]:
+            self._services.put(gone, None)
+        for cidr in found.value:
+            self._services.put(cidr, value=True)
         return found.problem
 
     def _take_configuration(self, which: ResourceId, value: bytes | None) -> str:

@@ -17,7 +17,7 @@ from calico_node.felix.calc.decode import NO_JSON, Metadata, Port, Reading, name
 from calico_node.felix.calc.ipsets import NamedPort, Owner
 from calico_node.felix.calc.policies import HostId, PolicyResolver
 from calico_node.felix.calc.told import Told
-from calico_node.felix.messages import HostEndpoint, HostPolicies
+from calico_node.felix.messages import HostEndpoint, HostLinks, HostPolicies
 from libcalico.errors import ValidationError
 from libcalico.net.addresses import Cidr, parse_address
 from libcalico.resources.hostendpoints import ALL_INTERFACES
@@ -114,9 +114,11 @@ class HostEndpoints:
         self._profiles = profiles
         self._hosts: dict[str, StoredHost] = {}
         self._addresses: dict[str, frozenset[Cidr]] = {}
+        self._down: set[str] = set()
         self._governing: dict[str, str] = {}
         self._active: dict[HostId, StoredHost] = {}
         self._told: Told[str, HostEndpoint] = Told()
+        self._links: Told[str, HostLinks] = Told()
         self._is_stale = False
 
     def put(self, name: str, host: StoredHost | None) -> str:
@@ -130,8 +132,11 @@ class HostEndpoints:
             return "spec.interfaceName: what a host sends to itself is never policed"
         return ""
 
-    def on_interface(self, name: str, addresses: Collection[Cidr] | None) -> None:
+    def on_interface(
+        self, name: str, addresses: Collection[Cidr] | None, *, is_up: bool = True
+    ) -> None:
         """An interface has these addresses, or, None, is gone."""
+        (self._down.discard if is_up else self._down.add)(name)
         if addresses is None:
             self._addresses.pop(name, None)
         else:
@@ -144,11 +149,33 @@ class HostEndpoints:
         if self._is_stale:
             self._is_stale = False
             self._governing = self._choose()
+            self._tell_links()
             self._activate({self._id(name): self._hosts[name] for name in self._governing.values()})
         is_dirty |= bool(self._resolver.take_dirty_hosts())
         if is_dirty:
             self._tell()
         return self._told.take()
+
+    def take_links(self) -> dict[str, HostLinks | None]:
+        """Return how the interfaces are that each host endpoint of this host governs, if that changed."""
+        return self._links.take()
+
+    def _tell_links(self) -> None:
+        for gone in self._links.names() - self._hosts.keys():
+            self._links.put(gone, None)
+        for name in self._hosts:
+            self._links.put(name, self._links_of(name))
+
+    def _links_of(self, name: str) -> HostLinks:
+        """Return how its interfaces are; all together are never down.
+
+        Source: Go Felix's states of host endpoints, which are those of the interfaces that they resolve to.
+        """
+        governed = {interface for interface, chosen in self._governing.items() if chosen == name}
+        there = governed & (self._addresses.keys() | {ALL_INTERFACES})
+        if not there:
+            return "missing"
+        return "up" if there.isdisjoint(self._down) else "down"
 
     def _choose(self) -> dict[str, str]:
         """Return interface → name of the endpoint that governs it: the first that means it."""

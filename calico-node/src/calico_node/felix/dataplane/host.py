@@ -17,7 +17,13 @@ from calico_node.felix.dataplane.status import StatusFiles
 from calico_node.felix.dump import Section
 from calico_node.felix.firewall.apply import HostFirewall
 from calico_node.felix.firewall.model import FirewallSettings
-from calico_node.felix.messages import Changes, EndpointId, HostEndpoint, LocalEndpoint
+from calico_node.felix.messages import (
+    Changes,
+    EndpointId,
+    HostEndpoint,
+    HostLinks,
+    LocalEndpoint,
+)
 from calico_node.felix.nft import text
 from calico_node.felix.program.classes import subjects, subjects_of_host
 from calico_node.felix.program.program import Subject
@@ -51,6 +57,7 @@ class Host:
         self._by_interface: dict[str, set[EndpointId]] = {}
         self._told: dict[EndpointId, bool] = {}
         self._governing: dict[str, HostEndpoint] = {}
+        self._links: dict[str, HostLinks] = {}
         self._hosts_told: set[str] = set()
         self.states = States()
         self._refused: set[Subject] = set()
@@ -190,7 +197,7 @@ class Host:
         refused = [f"{subject}: {why}" for subject, why in self.enforcer.refused.items()]
         return (
             dump.endpoints(self._endpoints, self._told),
-            dump.host_endpoints(self._governing, is_in_force=self.enforcer.is_in_sync),
+            dump.host_endpoints(self._governing, self._links, is_in_force=self.enforcer.is_in_sync),
             Section("Policies that the kernel refused, and that deny", tuple(sorted(refused))),
             Section("Routes", tuple(self.router.describe())),
             Section("Table", tuple(text.render(self.enforcer.table()).splitlines())),
@@ -210,6 +217,10 @@ class Host:
             self._governing.pop(interface, None)
             if host is not None:
                 self._governing[interface] = host
+        for name, links in changes.host_links.items():
+            self._links.pop(name, None)
+            if links is not None:
+                self._links[name] = links
         for policy_id, policy in changes.policies.items():
             (self._policies.discard if policy is None else self._policies.add)(policy_id)
         hosts = {host.name for host in self._governing.values()}
@@ -228,15 +239,18 @@ class Host:
         self._report_hosts()
 
     def _report_hosts(self) -> None:
-        """Bring the states of host endpoints up to date: those that govern an interface have one."""
-        now = {host.name: host for host in self._governing.values()}
-        for name in self._hosts_told - now.keys():
+        """Bring the states of host endpoints up to date; one that governs nothing is in error."""
+        for name in self._hosts_told - self._links.keys():
             self.states.put(name, None)
-        self._hosts_told = set(now)
-        for name, host in now.items():
-            is_refused = not self._refused.isdisjoint(subjects_of_host(host.policies))
-            is_error = is_refused or not self.enforcer.is_in_sync
-            self.states.put(name, "error" if is_error else "up")
+        self._hosts_told = set(self._links)
+        refused = {
+            host.name
+            for host in self._governing.values()
+            if not self._refused.isdisjoint(subjects_of_host(host.policies))
+        }
+        for name, links in self._links.items():
+            is_error = name in refused or not self.enforcer.is_in_sync
+            self.states.put(name, "error" if is_error or links == "missing" else links)
 
     def _state(self, endpoint: LocalEndpoint) -> State:
         if not self.enforcer.is_in_sync or self.router.has_failed(endpoint):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple
 
 from libcalico.errors import OverrunError
 from libcalico.net.addresses import Cidr
@@ -14,6 +16,14 @@ from libcalico.netlink.sockets import NETLINK_ROUTE, NetlinkSocket
 log = logging.getLogger(__name__)
 
 _NONE: frozenset[Cidr] = frozenset()
+_NOBODY: Final = re.compile(r"(?!)")
+
+
+class Interface(NamedTuple):
+    """An interface of this host; ``is_up``: operational, as far as its driver tells."""
+
+    addresses: frozenset[Cidr] = _NONE
+    is_up: bool = True
 
 
 class Interfaces:
@@ -28,8 +38,10 @@ class Interfaces:
         self._names: dict[int, str] = {}
         self._indexes: dict[str, int] = {}
         self._addresses: dict[int, frozenset[Cidr]] = {}
-        self._told: dict[str, frozenset[Cidr]] = {}
+        self._up: set[int] = set()
+        self._told: dict[str, Interface] = {}
         self._workloads: tuple[str, ...] = ()
+        self._excluded = _NOBODY
         self._is_known = False
         self._socket = NetlinkSocket(NETLINK_ROUTE)
         try:
@@ -52,11 +64,14 @@ class Interfaces:
         """Whether all interfaces were read, and no news of them were lost since."""
         return self._is_known
 
-    def take(self, workloads: tuple[str, ...]) -> dict[str, frozenset[Cidr] | None]:
-        """Return what changed since the last call: interface → its addresses, None: it is gone.
+    def take(
+        self, workloads: tuple[str, ...], excluded: re.Pattern[str] = _NOBODY
+    ) -> dict[str, Interface | None]:
+        """Return what changed since the last call: name → the interface, None: it is gone.
 
         Args:
             workloads: how the names of workload interfaces begin.
+            excluded: what the names of other interfaces match that are not to be told.
 
         Raises:
             NetlinkError: the kernel refused to tell; what changed is told by the next call.
@@ -64,16 +79,14 @@ class Interfaces:
         touched = self._follow() if self._is_known else None
         if touched is None:
             self._read()
-        if touched is None or workloads != self._workloads:
+        if touched is None or (workloads, excluded) != (self._workloads, self._excluded):
             touched = self._indexes.keys() | self._told.keys()
-        self._workloads = workloads
+        self._workloads, self._excluded = workloads, excluded
         return dict(self._differences(touched))
 
-    def _differences(self, names: Iterable[str]) -> Iterator[tuple[str, frozenset[Cidr] | None]]:
+    def _differences(self, names: Iterable[str]) -> Iterator[tuple[str, Interface | None]]:
         for name in names:
-            index = self._indexes.get(name)
-            is_there = index is not None and not name.startswith(self._workloads or ("\0",))
-            now = self._addresses.get(index or 0, _NONE) if is_there else None
+            now = self._interface(name)
             if now == self._told.get(name):
                 continue
             if now is None:
@@ -81,6 +94,15 @@ class Interfaces:
             else:
                 self._told[name] = now
             yield name, now
+
+    def _interface(self, name: str) -> Interface | None:
+        index = self._indexes.get(name)
+        if index is None or not self._is_told(name):
+            return None
+        return Interface(self._addresses.get(index, _NONE), index in self._up)
+
+    def _is_told(self, name: str) -> bool:
+        return not (name.startswith(self._workloads or ("\0",)) or self._excluded.search(name))
 
     def _follow(self) -> set[str] | None:
         """Take in events; return the names that they are about, None if some were lost."""
@@ -102,6 +124,7 @@ class Interfaces:
         self._names.clear()
         self._indexes.clear()
         self._addresses.clear()
+        self._up.clear()
         for link in links.list_links(self._socket):
             self._take_link(link, is_gone=False)
         for address in addresses.list_addresses(self._socket):
@@ -109,8 +132,11 @@ class Interfaces:
         self._is_known = True
 
     def _take_link(self, link: links.Link, *, is_gone: bool) -> set[str]:
-        """Note a link; return its old and its new name if they differ."""
+        """Note a link; return the names of which something may have changed."""
         old = self._names.pop(link.ifindex, None)
+        (self._up.discard if is_gone or not link.flags & links.IFF_RUNNING else self._up.add)(
+            link.ifindex
+        )
         if old is not None and self._indexes.get(old) == link.ifindex:
             del self._indexes[old]
         if is_gone:
@@ -118,7 +144,7 @@ class Interfaces:
             return {old} if old is not None else set()
         self._names[link.ifindex] = link.name
         self._indexes[link.name] = link.ifindex
-        return {link.name} if old is None else {old, link.name} if old != link.name else set()
+        return {link.name, old or link.name}
 
     def _take_address(self, address: Address, *, is_gone: bool) -> set[str]:
         there = self._addresses.get(address.link, _NONE)

@@ -9,7 +9,7 @@ from typing import Literal
 from calico_node.felix.messages import EndpointId
 
 #: up: policy and routes are in force; down: its interface is missing or down, or its address is
-#: another's; error: the kernel refused something of it.
+#: another's; error: the kernel refused something of it, or, of a host endpoint, no interface is meant.
 State = Literal["up", "down", "error"]
 #: A workload endpoint, or a host endpoint by its name.
 Subject = EndpointId | str

@@ -79,11 +79,13 @@ class FirewallSettings:
 
     Attributes:
         interface_prefixes: names of workload interfaces begin so.
+        accepts: what policy lets pass is accepted there; otherwise the host's own rules have their say.
         appends: put them behind all rules that are there, instead of before them.
         versions: of IP.
     """
 
     interface_prefixes: tuple[str, ...] = ("cali",)
+    accepts: bool = True
     appends: bool = False
     versions: tuple[int, ...] = field(default=(4, 6))
 

@@ -8,7 +8,8 @@ policy.
 Rules go, as ``ChainInsertMode`` says, before the others: into DOCKER-USER, which Docker leaves alone, where
 FORWARD jumps there, else into FORWARD while its policy is drop. Or behind the others: at the end of FORWARD
 while its policy is drop. No chain is ever made. Where a rule stands afterwards is the operator's affair:
-whoever puts one before ours means it.
+whoever puts one before ours means it. With ``NftablesFilterAllowAction`` Return there are none: what policy
+lets pass is left to the host's own rules.
 
 Source: calico-dataplane reference, section 2.3 and forward_drop in section 7.
 """
@@ -30,6 +31,8 @@ from calico_node.felix.firewall.model import (
 
 def wanted(settings: FirewallSettings) -> tuple[Acceptance, ...]:
     """Return our rules, in their order."""
+    if not settings.accepts:
+        return ()
     return tuple(
         Acceptance(direction, prefix)
         for prefix in settings.interface_prefixes

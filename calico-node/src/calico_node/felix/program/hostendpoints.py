@@ -119,7 +119,7 @@ class HostEndpoints:
         """Yield interface, and what is asked there. Those of workloads are not for host endpoints."""
         for interface, endpoint in sorted(self._endpoints.items()):
             if not interface.startswith(self._settings.interface_prefixes):
-                yield interface, hosts.policies_at(place, endpoint.policies)
+                yield interface, hosts.policies_at(place, endpoint.policies, self._settings)
 
     def _lay_out_class(self, place: Place, policies: EndpointPolicies, layout: _Layout) -> None:
         chain = hosts.render(place, policies, self._settings)

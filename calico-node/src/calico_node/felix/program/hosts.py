@@ -101,8 +101,14 @@ TO: Final = Place("normal", "egress", "cali-to-hep", "cali-th-")
 PLACES: Final = (FROM_RAW, TO_RAW, FROM_MANGLE, FROM_FORWARD, TO_FORWARD, FROM, TO)
 
 
-def policies_at(place: Place, host: HostPolicies) -> EndpointPolicies | None:
-    """Return what is asked at a place, None for nothing: normal policy is always asked."""
+def policies_at(
+    place: Place, host: HostPolicies, settings: RuleSettings
+) -> EndpointPolicies | None:
+    """Return what is asked at a place, None for nothing.
+
+    Normal policy is always asked. So is that of forwarded traffic, of which nothing is allowed that belongs
+    to no connection and begins none, unless that is turned off.
+    """
     if place.flavour == "normal":
         return host.normal
     by_flavour = {
@@ -111,7 +117,8 @@ def policies_at(place: Place, host: HostPolicies) -> EndpointPolicies | None:
         "untracked": host.untracked,
     }
     tiers = tuple(t for t in by_flavour[place.flavour] if _asked(t, place.direction))
-    return EndpointPolicies(tiers, ()) if tiers else None
+    is_checked = place.flavour == "forward" and settings.drop_invalid
+    return EndpointPolicies(tiers, ()) if tiers or is_checked else None
 
 
 def _asked(tier: TierPolicies, direction: Direction) -> bool:
@@ -130,8 +137,9 @@ def render(place: Place, policies: EndpointPolicies, settings: RuleSettings) -> 
         rules.append(Rule((Bits(Field.CT_STATE, CtState.INVALID), DROP)))
     if place.failsafe:
         rules.append(Rule((jump(place.failsafe),)))
-    rules.append(Rule((SetMark(settings.marks.both, 0),)))
-    rules += _policies(place, policies, settings)
+    if policies.tiers or place.flavour == "normal":
+        rules.append(Rule((SetMark(settings.marks.both, 0),)))
+        rules += _policies(place, policies, settings)
     name = class_name(place, policies)
     return Chain(name, tuple(rules), owner=name)
 

@@ -26,7 +26,16 @@ from calico_node.felix.messages import (
 from calico_node.felix.nft.keys import KeyType, pack
 from calico_node.felix.nft.model import Chain, Rule, Table, goto
 from calico_node.felix.nft.plan import Delta
-from calico_node.felix.program import classes, logs, names, nat, quality, rules, static
+from calico_node.felix.program import (
+    classes,
+    logs,
+    names,
+    nat,
+    quality,
+    rules,
+    serviceloops,
+    static,
+)
 from calico_node.felix.program.hostendpoints import HostEndpoints
 from calico_node.felix.program.pending import Pending, TableSizes
 from calico_node.felix.program.sets import IpSets, prefix_of, write_intervals
@@ -61,6 +70,7 @@ class Program:
         self._host_endpoints = HostEndpoints(self._pending, settings, self._count_use)
         self._pools: dict[str, Pool] = {}
         self._hosts: dict[str, tuple[Cidr, ...]] = {}
+        self._services: dict[Cidr, bool] = {}
         self._floating = nat.FloatingAddresses(self._pending)
         self._quality = quality.QualityOfService(self._pending)
         for kept in static.sets():
@@ -98,6 +108,7 @@ class Program:
         self._apply_pools(changes.pools)
         self._host_endpoints.apply(changes.host_endpoints, self._tunnels())
         self._apply_hosts(changes.hosts)
+        self._apply_services(changes.services)
         for set_id, change in changes.sets.items():
             if change.removed:
                 self._sets.change(set_id, change)
@@ -288,6 +299,7 @@ class Program:
     def _write_static(self) -> None:
         for chain in static.chains(self._settings, self._tunnels()):
             self._pending.put_chain(chain)
+        self._write_forwarding()
         self._floating.enable(is_enabled=self._settings.floating_ips)
         self._write_anti_spoofing()
 
@@ -311,6 +323,20 @@ class Program:
     def _tunnels(self) -> Tunnels:
         """Return the tunnels in use."""
         return Tunnels.of(self._pools.values(), self._settings)
+
+    def _apply_services(self, services: Mapping[Cidr, bool | None]) -> None:
+        _update(self._services, services)
+        if services:
+            self._write_forwarding()
+
+    def _write_forwarding(self) -> None:
+        ending = serviceloops.chain(self._services, self._settings)
+        forwarding = static.forwarding(self._settings, ends_service_loops=ending is not None)
+        self._pending.put_chain(forwarding)
+        if ending is None:
+            self._pending.drop_chain(names.SERVICE_LOOPS)
+        else:
+            self._pending.put_chain(ending)
 
     def _apply_hosts(self, hosts: Mapping[str, tuple[Cidr, ...] | None]) -> None:
         _update(self._hosts, hosts)

@@ -83,6 +83,7 @@ class RuleSettings:
         nat_ports: source ports of translated TCP and UDP traffic; None leaves them to the kernel.
         nat_outgoing_address: source of translated traffic of its family; None: the interface's address.
         floating_ips: whether endpoints have the floating addresses that they ask for.
+        service_loops: what becomes of forwarded traffic to an address of a service that nothing translates.
         external_nodes: who else than the cluster's nodes may send through the hosts' tunnels.
         serves_addresses: whether workloads get their addresses and names from this host, by DHCP and DNS.
         vxlan: whether VXLAN is in use at all; None: if a pool asks for it. ``ipip`` likewise.
@@ -105,6 +106,7 @@ class RuleSettings:
     nat_ports: Range | None = None
     nat_outgoing_address: Cidr | None = None
     floating_ips: bool = False
+    service_loops: Literal["Drop", "Reject", "Disabled"] = "Drop"
     external_nodes: tuple[Cidr, ...] = ()
     serves_addresses: bool = False
     vxlan: bool | None = None

@@ -3,7 +3,7 @@
 ::
 
     prerouting  ── workload interface? ── anti-spoofing
-    forward     ── established? accept ── from workload? policy ── to workload? policy
+    forward     ── established? accept ── from workload? policy ── to workload? policy ── to a service? end
     input       ── from workload? ICMPv6 for neighbours, policy, then the endpoint-to-host action
     postrouting ── from a pool that asks for it, to outside all pools? masquerade
 
@@ -62,10 +62,9 @@ _POSTROUTING: Final = BaseHook("nat", "postrouting", 100)
 
 
 def chains(settings: RuleSettings, in_use: Tunnels) -> list[Chain]:
-    """Return all chains that depend on the configuration and the tunnels in use only."""
+    """Return the chains that depend on the configuration and the tunnels in use only."""
     return [
         _chain("raw-PREROUTING", _prerouting(settings), _RAW),
-        _chain("filter-FORWARD", _forward(settings), _FORWARD),
         entering(settings, in_use),
         _chain("nat-POSTROUTING", [Rule((jump(names.NAT_OUTGOING),))], _POSTROUTING),
         _chain(names.FROM_WORKLOADS, _dispatch(Field.IIFNAME, names.FROM_WORKLOADS_MAP)),
@@ -143,6 +142,12 @@ def _also(interface: str, prefixes: tuple[Cidr, ...]) -> Iterator[Rule]:
         if nets := [prefix_of(net) for net in prefixes if net.version == version]:
             matches = Match(Field.IIFNAME, interface), Match(address, one_of(nets))
             yield Rule((*matches, RETURN), comment="allowed to send from there, too")
+
+
+def forwarding(settings: RuleSettings, *, ends_service_loops: bool) -> Chain:
+    """Return the chain of what is forwarded, which may end with what is for services."""
+    services = [Rule((jump(names.SERVICE_LOOPS),))] if ends_service_loops else []
+    return _chain("filter-FORWARD", [*_forward(settings), *services], _FORWARD)
 
 
 def _forward(settings: RuleSettings) -> list[Rule]:

@@ -30,6 +30,24 @@ def test_a_docker_that_starts_later_takes_nothing_away(felix):
     felix.wait_outcomes(api, web, felix.OPEN)
 
 
+def test_what_policy_allows_may_be_left_to_the_hosts_own_firewall(felix):
+    felix.host.sh(DOCKER)
+    felix.start()
+    web, api = felix.connect("web"), felix.connect("api")
+    assert felix.outcomes(api, web) == felix.OPEN
+    felix.configure(nftables_filter_allow_action="Return")
+    felix.wait_outcomes(api, web, felix.CLOSED)
+    felix.host.sh(
+        "iptables-nft -I FORWARD -i cali+ -j ACCEPT; ip6tables-nft -I FORWARD -i cali+ -j ACCEPT"
+    )
+    assert felix.outcomes(api, web) == felix.OPEN
+    felix.configure(nftables_filter_allow_action="Accept")
+    felix.host.sh(
+        "iptables-nft -D FORWARD -i cali+ -j ACCEPT; ip6tables-nft -D FORWARD -i cali+ -j ACCEPT"
+    )
+    felix.wait_outcomes(api, web, felix.OPEN)
+
+
 def test_rules_go_where_the_configuration_says_and_stay_when_felix_ends(felix):
     felix.host.sh(DOCKER)
 

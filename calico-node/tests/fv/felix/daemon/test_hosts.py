@@ -1,6 +1,7 @@
 """Host endpoints on a real host: what is open, what is closed, before NAT and before connection tracking."""
 
 import re
+import socket
 
 import pytest
 
@@ -199,6 +200,46 @@ def reaches(felix, source, port):
     return source.probe(felix.host.address(4), Probe("tcp", port)).outcome == "open"
 
 
+#: An answer to an echo that nobody asked for: connection tracking knows no such connection.
+STRAY = bytes.fromhex("0000fffd00010001")
+FORWARDED = """
+table inet forwarded {
+    counter stray {}
+    counter begun {}
+    chain forward {
+        type filter hook forward priority 10
+        icmp type echo-reply counter name stray
+        udp dport 80 counter name begun
+    }
+}
+"""
+
+
+def test_what_belongs_to_no_connection_is_not_forwarded(felix, world):
+    """Also without a policy of forwarded traffic; what begins a connection is, and what does not if asked."""
+    felix.start()
+    felix.lab.fabric.run(["ip", "route", "add", "192.0.2.0/24", "via", felix.host.address(4)])
+    felix.host.run(["nft", "-f", "-"], stdin=FORWARDED)
+    raw = felix.lab.fabric.call(
+        lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+    )
+
+    def forwarded():
+        before = counted(felix, "forwarded")
+        raw.sendto(STRAY, ("192.0.2.7", 0))
+        world.probe("192.0.2.7", Probe("udp", 80))
+        now = counted(felix, "forwarded")
+        assert now["begun"] > before["begun"]
+        return now["stray"] > before["stray"]
+
+    with raw:
+        assert forwarded(), "no host endpoint"
+        put(felix, on(felix, profiles=["open"]))
+        assert not forwarded()
+        felix.configure(disable_conntrack_invalid_check=True, **RETURN)
+        felix.wait(forwarded, "it is not looked at")
+
+
 def test_policy_before_nat_sees_published_ports(felix, world):
     felix.start()
     web = felix.connect("web")
@@ -238,8 +279,8 @@ def test_what_the_host_sends_is_judged_by_where_nat_sends_it(felix, world):
     felix.wait(reaches_hidden, "the port behind NAT is open")
 
 
-def counted(felix):
-    listed = felix.host.run(["nft", "list", "counters", "table", "inet", "watch"]).stdout
+def counted(felix, table="watch"):
+    listed = felix.host.run(["nft", "list", "counters", "table", "inet", table]).stdout
     return {name: int(n) for name, n in re.findall(r"counter (\w+) \{\s+packets (\d+)", listed)}
 
 
@@ -292,16 +333,48 @@ def test_all_interfaces(felix, world):
 def test_the_state_of_what_governs_an_interface_is_told(felix):
     felix.configure(endpoint_reporting_enabled=True, endpoint_reporting_delay="0s", **RETURN)
     felix.start()
-    named, address = on(felix), on(felix, "", name="by-address", expected_ips=["10.7.9.9"])
+    named, address = on(felix), on(felix, "", name="by-address", expected_ips=["10.7.1.2"])
     put(felix, named, address)
     prefix = f"/calico/felix/v1/host/{felix.host.name}/endpoint/"
 
     def told():
         return {k.removeprefix(prefix): v for k, v in felix.etcd.get_prefix(prefix).items()}
 
-    felix.wait(lambda: told() == {"host1-eth0": '{"status":"up"}'}, "eth0 is told")
-    felix.delete(named)
-    felix.wait(lambda: not told(), "no host endpoint governs anything")
+    def are(**states):
+        wanted = {k.replace("_", "-"): f'{{"status":"{v}"}}' for k, v in states.items()}
+        felix.wait(lambda: told() == wanted, str(states))
+
+    are(host1_eth0="up", by_address="error")
+    wire(felix, "eth7", 1)
+    felix.host.sh("ip address add 10.7.1.2/24 dev eth7")
+    are(host1_eth0="up", by_address="up")
+    felix.lab.fabric.run(["ip", "link", "set", "wire1", "down"])
+    are(host1_eth0="up", by_address="down")
+    felix.host.sh("ip link delete eth7")
+    felix.put(on(felix, "*"))
+    are(host1_eth0="up", by_address="error", host1_all="up")
+    for stored in (named, address, on(felix, "*")):
+        felix.delete(stored)
+    felix.wait(lambda: not told(), "no host endpoint is stored")
+
+
+def test_the_addresses_of_excluded_interfaces_do_not_tell_which_one_is_meant(felix, world):
+    wire(felix, "eth7", 1)
+    felix.host.sh("ip address add 10.7.1.2/24 dev eth7")
+    felix.put(on(felix, "", name="by-address", expected_ips=["10.7.1.2"]))
+    felix.start()
+
+    def is_protected():
+        return world.probe("10.7.1.2", Probe("tcp", 80)).outcome != "open"
+
+    assert is_protected()
+    felix.configure(interface_exclude="kube-ipvs0,/^eth[0-9]$/", **RETURN)
+    felix.wait(lambda: not is_protected(), "no interface is meant")
+    put(felix, on(felix, "eth7"))
+    felix.wait(is_protected, "one that is named is governed all the same")
+    felix.delete(on(felix, "eth7"))
+    felix.configure(**RETURN)
+    felix.wait(is_protected, "eth7 is looked at again")
 
 
 @pytest.mark.parametrize("garbage", ['{"labels": {"role": 7}}', '{"labels": []}'])

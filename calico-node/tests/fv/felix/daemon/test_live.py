@@ -2,7 +2,20 @@
 
 import re
 
+from calico_test.probes import Probe
+from libcalico.resources.bgp import ServiceCIDR
 from libcalico.resources.felixconfig import HealthTimeoutOverride
+from libcalico.testing import builders as a
+
+#: Counts what the host forwards to services.
+WATCH = """
+table inet watch {
+    chain forward {
+        type filter hook forward priority 10
+        meta l4proto udp udp dport 80 counter
+    }
+}
+"""
 
 
 def test_rules(felix):
@@ -14,6 +27,53 @@ def test_rules(felix):
     felix.configure(nftables_filter_deny_action="Reject")
     felix.wait(lambda: "reject" in str(felix.table()), "what is denied is rejected")
     assert felix.is_ready()
+
+
+def test_loops_of_services(felix):
+    """What the outside sends to a service that nothing here translates is ended, or else sent back."""
+    felix.put(
+        a.a_bgp_configuration(
+            service_cluster_ips=[ServiceCIDR(cidr=cidr) for cidr in ("10.96.0.0/16", "fd96::/112")]
+        )
+    )
+    felix.start()
+    fabric, world = felix.lab.fabric, felix.lab.outside
+    for pool, version in (("10.96.0.0/16", 4), ("fd96::/112", 6)):
+        fabric.run(["ip", "route", "add", pool, "via", felix.host.address(version)])
+
+    def outcomes():
+        return [world.probe(to, Probe("udp", 80)).outcome for to in ("10.96.0.1", "fd96::1")]
+
+    def ended():
+        listed = felix.host.run(["nft", "list", "chain", "inet", "watch", "forward"]).stdout
+        return int(re.search(r"packets (\d+)", listed)[1])
+
+    # The kernel takes a redirect that is due for an answer that it has just given.
+    felix.host.sh(
+        "sysctl -qw net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.eth0.send_redirects=0"
+    )
+    felix.host.run(["nft", "-f", "-"], stdin=WATCH)
+    assert outcomes() == ["timeout"] * 2
+    assert ended() == 0, "nothing is forwarded"
+    felix.configure(service_loop_prevention="Reject")
+    felix.wait_chain("cali-cidr-block", "reject")
+    assert outcomes() == ["refused"] * 2
+    felix.configure(service_loop_prevention="Disabled")
+    felix.wait(lambda: not felix.chain("cali-cidr-block"), "loops are not ended")
+    outcomes()
+    assert ended() == 2, "both are sent back to where they came from"
+
+
+def test_policies_that_may_be_needed(felix):
+    felix.start()
+    rule = a.a_rule("Allow", source={"selector": "role == 'friend'"})
+    hinted = {"performance_hints": ["AssumeNeededOnEveryNode"]}
+    felix.put(a.a_global_network_set(name="s", labels={"role": "friend"}, nets=["192.0.2.7/32"]))
+    felix.put(a.a_global_policy(name="rare", selector="app == 'no'", ingress=[rule], **hinted))
+    felix.wait_policy("rare")
+    assert "192.0.2.7" in felix.host.run(["nft", "list", "sets"]).stdout
+    felix.put(a.a_global_policy(name="rare", selector="app == 'no'", ingress=[rule]))
+    felix.wait(lambda: not felix.chain("cali-pi-gnp/rare"), "nobody uses it")
 
 
 def test_routes(felix):

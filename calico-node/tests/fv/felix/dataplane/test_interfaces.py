@@ -1,5 +1,6 @@
 """The interfaces of a host and their addresses, as the kernel tells them."""
 
+import re
 import select
 
 import pytest
@@ -8,6 +9,7 @@ from calico_node.felix.dataplane.interfaces import Interfaces
 from libcalico.net.addresses import parse_address
 
 DEADLINE_S = 5.0
+NOBODY = re.compile(r"(?!)")
 ONE, TWO, SIX = map(parse_address, ("192.0.2.1", "192.0.2.2", "fd00::1"))
 
 
@@ -18,8 +20,10 @@ def interfaces(netns):
     made.close()
 
 
-def told(interfaces, workloads=("cali",)):
-    return {n: a for n, a in interfaces.take(workloads).items() if n.startswith(("eth", "cali"))}
+def told(interfaces, workloads=("cali",), excluded=NOBODY):
+    """Return what is told of addresses."""
+    found = interfaces.take(workloads, excluded)
+    return {n: i and i.addresses for n, i in found.items() if n.startswith(("eth", "cali"))}
 
 
 def ip(netns, *commands):
@@ -51,6 +55,36 @@ def test_interfaces_of_workloads_are_not_told(netns, interfaces):
     assert told(interfaces) == {}
     assert told(interfaces, ("tap",)) == {"cali1": {ONE}}
     assert told(interfaces, ("cali", "tap")) == {"cali1": None}
+
+
+def test_excluded_interfaces_are_not_told(netns, interfaces):
+    ip(netns, "link add eth0 type veth peer name xeth0", "address add 192.0.2.1/24 dev eth0")
+    ip(netns, "link add eth1 type veth peer name xeth1")
+    eth0 = re.compile("^eth0$")
+    assert told(interfaces, excluded=eth0) == {"eth1": frozenset()}
+    assert told(interfaces) == {"eth0": {ONE}}
+    assert told(interfaces, excluded=eth0) == {"eth0": None}
+    ip(netns, "address add 192.0.2.2/24 dev eth0")
+    assert told(interfaces, excluded=eth0) == {}
+    ip(netns, "link set eth0 name eth9")
+    assert told(interfaces, excluded=eth0) == {"eth9": {ONE, TWO}}
+
+
+def test_it_is_told_whether_an_interface_is_operational(netns, interfaces):
+    ip(netns, "link add eth0 type veth peer name xeth0", "link set eth0 up")
+
+    def is_up():
+        return {n: i and i.is_up for n, i in interfaces.take(("cali",)).items() if n == "eth0"}
+
+    assert is_up() == {"eth0": False}
+    ip(netns, "link set xeth0 up")
+    assert is_up() == {"eth0": True}
+    ip(netns, "link set xeth0 down")
+    assert is_up() == {"eth0": False}
+    ip(netns, "link set xeth0 up")
+    assert is_up() == {"eth0": True}
+    ip(netns, "link del eth0")
+    assert is_up() == {"eth0": None}
 
 
 def test_after_lost_notifications_everything_is_read_anew(netns, interfaces, caplog):

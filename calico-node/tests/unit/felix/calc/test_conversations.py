@@ -1,9 +1,9 @@
 """Conversations: what the datastore says, and what the dataplane is told of it after each paragraph.
 
 ``put KIND NAME OBJECT`` and ``del KIND NAME``; an object is the JSON of a spec, in which ``labels``
-stand for those of the metadata; ``interface NAME ADDRESS...`` and ``interface NAME gone``. After ``----``
-follows what one flush tells. Set
-``CALICO_REWRITE_GOLDEN=1`` to write the files anew; commit the difference only if you can say why.
+stand for those of the metadata; ``interface NAME [down] ADDRESS...`` and ``interface NAME gone``. After
+``----`` follows what one flush tells. Set ``CALICO_REWRITE_GOLDEN=1`` to write the files anew; commit the
+difference only if you can say why.
 """
 
 import json
@@ -35,7 +35,8 @@ def test_conversation(file):
         said = paragraph.split("\n----")[0]
         for line in said.splitlines():
             if line.startswith("interface "):
-                calculation.on_interface(*interface(line))
+                name, addresses, is_up = interface(line)
+                calculation.on_interface(name, addresses, is_up=is_up)
             elif not line.startswith("#"):
                 calculation.on_update(*update(line))
         changes = calculation.flush()
@@ -49,7 +50,10 @@ def test_conversation(file):
 
 def interface(line):
     _, name, *addresses = line.split()
-    return name, None if addresses == ["gone"] else [parse_address(text) for text in addresses]
+    if addresses == ["gone"]:
+        return name, None, False
+    is_up = addresses[:1] != ["down"]
+    return name, [parse_address(text) for text in addresses[not is_up :]], is_up
 
 
 def update(line):
@@ -75,6 +79,8 @@ def told(changes):
         yield f"endpoint {endpoint.namespace}/{endpoint.name}: {local(value)}"
     for where, host in changes.host_endpoints.items():
         yield f"host endpoint of {where}: {governing(host)}"
+    for name, links in changes.host_links.items():
+        yield f"interfaces of host endpoint {name}: {links or 'forgotten'}"
     for problem in changes.problems.values():
         yield f"problem: {problem.subject}: {problem.message}" if problem else "problem: solved"
 

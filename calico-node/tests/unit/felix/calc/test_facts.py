@@ -11,6 +11,7 @@ from libcalico.datastore import keys
 from libcalico.datastore.keys import AffinityKey
 from libcalico.net.addresses import parse_address, parse_cidr, parse_interface
 from libcalico.resources import codec
+from libcalico.resources.bgp import ServiceCIDR
 from libcalico.resources.model import ResourceId, id_of
 from libcalico.resources.nodes import NodeAddress, NodeBGPSpec
 from libcalico.testing import builders as a
@@ -245,3 +246,39 @@ def test_blocks_are_needed_while_a_pool_is_encapsulated(calculation):
     assert calculation.has_overlay
     flush_with(calculation, a.a_pool(name="p", vxlan_mode="Never"))
     assert not calculation.has_overlay
+
+
+def test_services_are_those_of_the_clusters_bgp_configuration(calculation):
+    cluster = {"service_cluster_ips": [ServiceCIDR(cidr="10.96.0.0/12"), ServiceCIDR()]}
+    more = {
+        "service_external_ips": [
+            ServiceCIDR(cidr="192.0.2.7/32"),
+            ServiceCIDR(cidr="10.96.0.0/12"),
+        ],
+        "service_load_balancer_ips": [ServiceCIDR(cidr="fd96::/112")],
+    }
+    told = flush_with(calculation, a.a_bgp_configuration(**cluster, **more)).services
+    assert told == dict.fromkeys(map(parse_cidr, ("10.96.0.0/12", "192.0.2.7", "fd96::/112")), True)
+    own = a.a_bgp_configuration(
+        name="node.here", service_cluster_ips=[ServiceCIDR(cidr="10.0.0.0/8")]
+    )
+    assert flush_with(calculation, own).services == {}
+    gone = flush_with(calculation, a.a_bgp_configuration(**cluster)).services
+    assert gone == dict.fromkeys(map(parse_cidr, ("192.0.2.7", "fd96::/112")))
+    calculation.on_update(keys.path_of(ResourceId("BGPConfiguration", "", "default")), None)
+    assert calculation.flush().services == {parse_cidr("10.96.0.0/12"): None}
+
+
+def test_a_service_cidr_that_cannot_be_read_is_left_out(calculation):
+    key = keys.path_of(ResourceId("BGPConfiguration", "", "default"))
+    spec = {"serviceExternalIPs": [{"cidr": "10.96.0.0/12"}, {"cidr": "10.x"}]}
+    calculation.on_update(key, json.dumps({"spec": spec}).encode())
+    changes = calculation.flush()
+    assert changes.services == {parse_cidr("10.96.0.0/12"): True}
+    (problem,) = changes.problems.values()
+    assert problem.subject == "BGPConfiguration(default)"
+    assert problem.message.startswith("spec.serviceExternalIPs[1].cidr: ")
+    calculation.on_update(key, b"{")
+    changes = calculation.flush()
+    assert changes.services == {parse_cidr("10.96.0.0/12"): None}
+    assert "it is treated as absent" in changes.problems["BGPConfiguration(default)"].message

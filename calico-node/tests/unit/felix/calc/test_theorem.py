@@ -22,6 +22,7 @@ from libcalico.net.ports import protocol_number
 from libcalico.policy import World, evaluate_endpoint, governing
 from libcalico.policy.evaluate import evaluate_profiles, evaluate_tiers
 from libcalico.resources import codec
+from libcalico.resources.bgp import ServiceCIDR
 from libcalico.resources.nodes import NodeBGPSpec
 from libcalico.testing import builders as a
 
@@ -112,6 +113,10 @@ class Datastore:
                 log_severity_screen=pick(["Info", "Debug"]),
                 annotations=pick([{}, {"config.projectcalico.org/LogPrefix": "x"}]),
             )
+        blocks = [ServiceCIDR(cidr=cidr) for cidr in ("10.96.0.0/12", "fd96::/112", "10.97.0.0/16")]
+        yield a.a_bgp_configuration(
+            service_cluster_ips=self._random.sample(blocks, pick([0, 1, 2]))
+        )
         yield a.a_cluster_information(datastore_ready=pick([True, False]))
 
 

@@ -31,6 +31,14 @@ FOREIGN = st.builds(
 RULES = FOREIGN | st.builds(Listed, handle=HANDLES, comment=st.sampled_from(OURS))
 
 
+def test_without_accepting_there_are_no_rules():
+    ours = tuple(Listed(number, comment) for number, comment in enumerate(OURS, 1))
+    chains = {FORWARD: Chain(FORWARD, True, ours)}
+    left_to_others = FirewallSettings(("cali", "tap"), accepts=False)
+    assert wanted(left_to_others) == ()
+    assert plan(chains, left_to_others) == removal(chains) != []
+
+
 @st.composite
 def tables(draw):
     """Chains of a firewall with rules of others and of ours, wherever they may have got to."""

@@ -88,10 +88,23 @@ def test_nothing_is_hooked_without_a_host_endpoint_and_nothing_is_left_of_one():
 
 
 def test_a_place_where_nothing_is_asked_is_not_hooked():
-    hooked = chains(program({"eth0": PLAIN}))
+    hooked = chains(program({"eth0": PLAIN}, replace(FAILSAFES, drop_invalid=False)))
     assert "host-filter-INPUT" in hooked
     assert "host-mangle-PREROUTING" not in hooked
     assert not [name for name in hooked if name.endswith(("-raw-dispatch", "-forward-dispatch"))]
+
+
+def test_what_is_forwarded_is_checked_for_its_connection_also_without_a_policy():
+    table = program({"eth0": PLAIN}).table()
+    for place in ("from", "to"):
+        reached = reachable(table, f"cali-{place}-hep-forward-dispatch")
+        (rule,) = [r for name in reached if name.startswith("cali-") for r in rules_of(table, name)]
+        assert text.render_rule(rule) == "ct state invalid drop"
+
+
+def rules_of(table, name):
+    """Return the rules of a class of forwarded traffic, none of another chain."""
+    return table.chains[name].rules if "fw-" in name else ()
 
 
 def test_endpoints_with_equal_policies_share_their_chains():

@@ -33,7 +33,7 @@ from calico_node.felix.nft.plan import Delta, references
 from calico_node.felix.program import names
 from calico_node.felix.program.program import Program
 from calico_node.felix.program.settings import RuleSettings
-from libcalico.net.addresses import parse_cidr
+from libcalico.net.addresses import Cidr, parse_cidr
 from libcalico.net.ports import PortRange
 
 MEMBERS = [
@@ -67,6 +67,7 @@ class State:
     endpoints: dict[EndpointId, LocalEndpoint] = field(default_factory=dict)
     pools: dict[str, Pool] = field(default_factory=dict)
     hosts: dict[str, HostEndpoint] = field(default_factory=dict)
+    services: dict[Cidr, bool] = field(default_factory=dict)
 
 
 rules = st.builds(
@@ -170,6 +171,7 @@ def states(draw: st.DrawFn) -> State:
         used,
         draw(st.dictionaries(st.sampled_from(["p", "q"]), pools, max_size=2)),
         governed,
+        draw(st.dictionaries(st.sampled_from(MEMBERS), st.just(True), max_size=3)),
     )
     named = {
         s
@@ -184,6 +186,7 @@ def states(draw: st.DrawFn) -> State:
         state.endpoints,
         state.pools,
         state.hosts,
+        state.services,
     )
 
 
@@ -213,6 +216,7 @@ def changes(old: State, new: State) -> Changes:
         endpoints=differing(old.endpoints, new.endpoints),
         pools=differing(old.pools, new.pools),
         host_endpoints=differing(old.hosts, new.hosts),
+        services=differing(old.services, new.services),
     )
 
 
@@ -290,6 +294,7 @@ def test_a_new_configuration_gives_the_same_table_as_starting_with_it(state):
         mark_mask=0xFF00,
         floating_ips=True,
         serves_addresses=True,
+        service_loops="Reject",
         nat_ports=Range(20000, 29999),
         nat_outgoing_address=parse_cidr("192.0.2.9"),
     )

@@ -55,7 +55,7 @@ class Dataplane:
             if change.removed:
                 assert change == SetChange(removed=True)
                 del self.sets[set_id]
-        for name in ("pools", "blocks", "hosts", "problems"):
+        for name in ("pools", "blocks", "hosts", "services", "host_links", "problems"):
             _apply(self.others.setdefault(name, {}), getattr(changes, name))
         assert changes.config is None or changes.config != self.config
         self.config = changes.config or self.config

@@ -149,5 +149,6 @@ def traffic_table() -> Table:
         ),
     )
     program = Program(settings)
-    program.apply(Changes(endpoints={EndpointId("shop", "web-1"): endpoint}))
+    services = dict.fromkeys(map(_net, ("10.96.0.0/12", "192.0.2.7", "fd96::/112")), True)
+    program.apply(Changes(endpoints={EndpointId("shop", "web-1"): endpoint}, services=services))
     return program.table()
