@@ -25,6 +25,7 @@ from calico_node.felix.settings import Listener, health_listener, log_settings, 
 from calico_node.health import apply as health_http
 from calico_node.health.apply import Answer
 from calico_node.health.model import Aggregator
+from calico_node.health.tls import CertificateError
 from libcalico import logs
 from libcalico.datastore import config as datastore
 from libcalico.datastore.backend import AsyncBackend
@@ -102,7 +103,8 @@ async def _serve(
 ) -> None:
     """Answer where the configuration in force says.
 
-    A place that is taken at the start is an error: there may be another Felix. Later policy matters more.
+    A place that is taken at the start is an error: there may be another Felix. Later, and where certificates
+    are all that is missing, policy matters more.
     """
     is_first = True
     while True:
@@ -110,13 +112,13 @@ async def _serve(
         try:
             async with AsyncExitStack() as stack:
                 if place is not None:
-                    served = health_http.serve(health, place.host, place.port, pages)
+                    served = health_http.serve(health, place.host, place.port, pages, place.tls)
                     await stack.enter_async_context(served)
                 is_first = False
                 while place == choose(felix.config):
                     await felix.reconfigured.wait()
         except ConfigError as error:
-            if is_first:
+            if is_first and not isinstance(error, CertificateError):
                 raise
             repeated.log(logging.ERROR, choose, "cannot answer, trying again error=%s", error)
             await asyncio.sleep(_RETRY_S)

@@ -74,12 +74,23 @@ NOT_APPLICABLE: Final[Mapping[str, str]] = MappingProxyType(_not_applicable())
 #: Parameters that mean something here and have no effect yet.
 NOT_YET: Final[frozenset[str]] = frozenset(
     {
-        "PrometheusMetricsCAFile",
-        "PrometheusMetricsCertFile",
-        "PrometheusMetricsClientAuth",
-        "PrometheusMetricsKeyFile",
         "RemoveExternalRoutes",
         "RequireMTUFile",
+    }
+)
+
+
+#: How the datastore is reached, and as whom: read when Felix starts.
+AT_START: Final[frozenset[str]] = frozenset(
+    {
+        "DatastoreType",
+        "EtcdAddr",
+        "EtcdCaFile",
+        "EtcdCertFile",
+        "EtcdEndpoints",
+        "EtcdKeyFile",
+        "EtcdScheme",
+        "FelixHostname",
     }
 )
 
@@ -88,4 +99,6 @@ def effect(name: str) -> str:
     """Return what becomes of a parameter, for the documentation."""
     if (reason := NOT_APPLICABLE.get(name)) is not None:
         return f"not applicable: {reason}"
+    if name in AT_START:
+        return "yes, when Felix starts"
     return "not yet" if name in NOT_YET else "yes"

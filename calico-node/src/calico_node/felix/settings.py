@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from calico_node.felix.config import Config
 from calico_node.felix.dataplane.audits import Audit
@@ -16,6 +16,7 @@ from calico_node.felix.nft.keys import Range
 from calico_node.felix.program import logs
 from calico_node.felix.program.settings import MarkMaskError, Marks, RuleSettings, failsafe_ports
 from calico_node.felix.routes.overlay import OverlaySettings
+from calico_node.health.model import Setting, Tls
 from libcalico.errors import ConfigError
 from libcalico.net.addresses import Cidr, parse_address, parse_cidr
 
@@ -23,16 +24,22 @@ from libcalico.net.addresses import Cidr, parse_address, parse_cidr
 DATAPLANE: Final = "Dataplane"
 #: Interfaces of OpenStack's machines begin so; then its ways hold.
 _OPENSTACK_PREFIX: Final = "tap"
+#: What clients need that ask for metrics over TLS, where it is no certificate that is verified.
+_CLIENTS: Final[dict[str, Literal["none", "optional"]]] = {
+    "NoClientCert": "none",
+    "VerifyClientCertIfGiven": "optional",
+}
 #: Matches no text.
 _NOTHING: Final = r"(?!)"
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """Where Felix answers."""
+    """Where Felix answers; ``tls``: what it speaks TLS with there, None: it does not."""
 
     host: str
     port: int
+    tls: Tls | None = None
 
 
 def health_listener(config: Config) -> Listener | None:
@@ -46,7 +53,26 @@ def metrics_listener(config: Config) -> Listener | None:
     """Return where Felix shows its metrics, None for nowhere."""
     if not config["PrometheusMetricsEnabled"]:
         return None
-    return Listener(config["PrometheusMetricsHost"], config["PrometheusMetricsPort"])
+    host, port = config["PrometheusMetricsHost"], config["PrometheusMetricsPort"]
+    return Listener(host, port, _metrics_tls(config))
+
+
+def _metrics_tls(config: Config) -> Tls | None:
+    """Return what metrics are served with over TLS; one file alone asks for it, and is an error later.
+
+    A certificate that nobody has verified proves nothing: whoever is to have any is to have a valid one.
+    """
+    files = [
+        Setting(name, config[name])
+        for name in (
+            "PrometheusMetricsCertFile",
+            "PrometheusMetricsKeyFile",
+            "PrometheusMetricsCAFile",
+        )
+    ]
+    if not any(file.path for file in files):
+        return None
+    return Tls(*files, clients=_CLIENTS.get(config["PrometheusMetricsClientAuth"], "required"))
 
 
 def log_settings(config: Config) -> LogSettings:

@@ -1,18 +1,21 @@
 """The HTTP endpoint that answers for an agent's health, and the client that asks it.
 
 ``GET /liveness`` and ``GET /readiness`` answer 204, or 503 with a table of what is wrong;
-``GET /`` answers 200 with the table. Further paths can be served beside them (metrics).
+``GET /`` answers 200 with the table. Further paths can be served beside them (metrics), and all of it
+over TLS.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
-from calico_node.health.model import Aggregator
+from calico_node.health.model import Aggregator, Tls
+from calico_node.health.tls import Credentials
 from libcalico.errors import ConfigError, UnavailableError, ValidationError
 
 _REQUEST_TIMEOUT_S = 5.0
@@ -35,18 +38,24 @@ Page = Callable[[], Answer]
 
 @asynccontextmanager
 async def serve(
-    health: Aggregator, host: str, port: int, pages: Mapping[str, Page] | None = None
+    health: Aggregator,
+    host: str,
+    port: int,
+    pages: Mapping[str, Page] | None = None,
+    tls: Tls | None = None,
 ) -> AsyncIterator[int]:
     """Answer on ``host:port`` until the context ends; yields the port (0 asks for any).
 
     Args:
         pages: further path → what to answer.
+        tls: what to speak TLS with; None: without.
 
     Raises:
+        CertificateError: certificates cannot be used.
         ConfigError: the address cannot be listened on.
     """
     routes = {**(pages or {}), **_health_pages(health)}
-
+    credentials = None if tls is None else Credentials(tls)
     try:
         listeners = await _listen(host, port)
     except OSError as error:
@@ -56,7 +65,7 @@ async def serve(
     loop = asyncio.get_running_loop()
     try:
         for listener in listeners:
-            loop.add_reader(listener, _accept, routes, listener, conversations)
+            loop.add_reader(listener, _accept, routes, listener, conversations, credentials)
         yield listeners[0].getsockname()[1]
     finally:
         for listener in listeners:
@@ -88,7 +97,10 @@ async def _listen(host: str, port: int) -> list[socket.socket]:
 
 
 def _accept(
-    routes: Mapping[str, Page], listener: socket.socket, conversations: set[asyncio.Task[None]]
+    routes: Mapping[str, Page],
+    listener: socket.socket,
+    conversations: set[asyncio.Task[None]],
+    credentials: Credentials | None,
 ) -> None:
     """Start a conversation with who came.
 
@@ -100,7 +112,8 @@ def _accept(
     except OSError:  # gone again
         return
     client.setblocking(False)
-    conversation = asyncio.create_task(_answer(routes, client))
+    context = None if credentials is None else credentials.context()
+    conversation = asyncio.create_task(_answer(routes, client, context))
     conversations.add(conversation)
     conversation.add_done_callback(conversations.discard)
     conversation.add_done_callback(lambda _: client.close())
@@ -117,18 +130,33 @@ def _health_pages(health: Aggregator) -> dict[str, Page]:
     }
 
 
-async def _answer(routes: Mapping[str, Page], client: socket.socket) -> None:
+async def _answer(
+    routes: Mapping[str, Page], client: socket.socket, context: ssl.SSLContext | None
+) -> None:
     """Answer one request. A client that is slow, gone or talks nonsense concerns nobody else."""
-    loop = asyncio.get_running_loop()
-    with suppress(OSError, TimeoutError):
+    with suppress(OSError, TimeoutError, EOFError, asyncio.LimitOverrunError):
         async with asyncio.timeout(_REQUEST_TIMEOUT_S):
-            head = b""
-            while b"\r\n\r\n" not in head:
-                received = await loop.sock_recv(client, _REQUEST_LIMIT)
-                if not received or len(head) > _REQUEST_LIMIT:
-                    return
-                head += received
-            await loop.sock_sendall(client, _encode(_choose(routes, head)))
+            reader, writer = await _open(client, context)
+            try:
+                head = await reader.readuntil(b"\r\n\r\n")
+                writer.write(_encode(_choose(routes, head)))
+                await writer.drain()
+                writer.close()
+                await writer.wait_closed()
+            finally:
+                writer.transport.abort()
+
+
+async def _open(
+    client: socket.socket, context: ssl.SSLContext | None
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Return the two directions of a connection, once the handshake is done if there is to be one."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(_REQUEST_LIMIT, loop)
+    transport, protocol = await loop.connect_accepted_socket(
+        lambda: asyncio.StreamReaderProtocol(reader, loop=loop), client, ssl=context
+    )
+    return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
 
 def _choose(routes: Mapping[str, Page], head: bytes) -> Answer:

@@ -11,6 +11,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+
+class Setting(NamedTuple):
+    """A file that a parameter names; ``path`` is empty where it names none."""
+
+    parameter: str
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """What an endpoint speaks TLS with.
+
+    Attributes:
+        certificate, key: its own.
+        authority: who has signed the certificates of clients.
+        clients: whether they need one.
+    """
+
+    certificate: Setting
+    key: Setting
+    authority: Setting
+    clients: Literal["none", "optional", "required"] = "required"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,6 +46,28 @@ def test_it_answers_where_it_is_switched_on():
     assert metrics_listener(config(PrometheusMetricsEnabled="true")) == Listener("", 9091)
 
 
+def test_metrics_are_served_over_tls_once_a_file_of_it_is_named():
+    files = {"CertFile": "/a", "KeyFile": "/b", "CAFile": "/c"}
+    named = {f"PrometheusMetrics{name}": path for name, path in files.items()}
+    for name, path in named.items():
+        assert listener(**{name: path}).tls is not None, name
+    tls = listener(**named).tls
+    assert [file.path for file in (tls.certificate, tls.key, tls.authority)] == ["/a", "/b", "/c"]
+    assert tls.certificate.parameter == "PrometheusMetricsCertFile"
+    for auth, clients in (
+        ("RequireAndVerifyClientCert", "required"),
+        ("RequireAnyClientCert", "required"),
+        ("verifyclientcertifgiven", "optional"),
+        ("NoClientCert", "none"),
+        ("Perhaps", "required"),
+    ):
+        assert listener(**named, PrometheusMetricsClientAuth=auth).tls.clients == clients
+
+
+def listener(**texts):
+    return metrics_listener(config(PrometheusMetricsEnabled="true", **texts))
+
+
 def test_the_watchdog_is_overridden_by_either_name_of_the_loop():
     assert health_timeouts(config()) == {"Dataplane": 90.0}
     assert health_timeouts(config(DataplaneWatchdogTimeout="5"))["Dataplane"] == 5.0

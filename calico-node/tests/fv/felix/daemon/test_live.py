@@ -134,6 +134,48 @@ def test_the_interval_of_audits(felix):
     assert 'felix_int_dataplane_repairs_total{what="sysctls"} 1.0' in felix.get("/metrics", 9091)[1]
 
 
+def test_metrics_over_tls(felix, announced):
+    """Certificates may come later, and be replaced; until there are any nothing is served."""
+    announced.append("cannot answer, trying again error=PrometheusMetricsCertFile")
+    folder = "/etc/calico/tls"
+    felix.host.sh(f"mkdir -p {folder}")
+    named = {
+        "prometheus_metrics_enabled": True,
+        "prometheus_metrics_cert_file": f"{folder}/own.pem",
+        "prometheus_metrics_key_file": f"{folder}/own.key",
+        "prometheus_metrics_ca_file": f"{folder}/own.pem",
+    }
+    make = (
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=felix -days 2"
+        f" -addext subjectAltName=IP:127.0.0.1 -keyout {folder}/own.key -out {folder}/own.pem"
+    )
+    pair = f"--cert {folder}/own.pem --key {folder}/own.key"
+
+    def scrape(options=pair, scheme="https"):
+        asked = (
+            f"curl -sS -m 5 --cacert {folder}/own.pem {options} {scheme}://127.0.0.1:9091/metrics"
+        )
+        return "felix_resync_state 3.0" in felix.host.run(asked.split(), check=False).stdout
+
+    felix.configure(**named)
+    felix.start()
+    felix.wait(
+        lambda: "PrometheusMetricsCertFile: /etc" in felix.log, "the log says what is missing"
+    )
+    assert felix.get("/metrics", 9091) == (0, "")
+    felix.host.sh(make)
+    felix.wait(scrape, "it is served")
+    assert not scrape("")
+    assert not scrape("", "http")
+    felix.host.sh(make)
+    assert scrape(), "with the new certificate"
+    felix.configure(**named, prometheus_metrics_client_auth="NoClientCert")
+    felix.wait(lambda: scrape(""), "whoever asks is served")
+    felix.configure(prometheus_metrics_enabled=True)
+    felix.wait(lambda: scrape("", "http"), "without TLS")
+    assert felix.is_ready()
+
+
 def test_metrics_of_the_process(felix):
     felix.start(FELIX_PROMETHEUSMETRICSENABLED="true")
     assert "process_resident_memory_bytes" in felix.get("/metrics", 9091)[1]
