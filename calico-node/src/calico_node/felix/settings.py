@@ -62,17 +62,18 @@ def _metrics_tls(config: Config) -> Tls | None:
 
     A certificate that nobody has verified proves nothing: whoever is to have any is to have a valid one.
     """
-    files = [
+    certificate, key, authority = (
         Setting(name, config[name])
         for name in (
             "PrometheusMetricsCertFile",
             "PrometheusMetricsKeyFile",
             "PrometheusMetricsCAFile",
         )
-    ]
-    if not any(file.path for file in files):
+    )
+    if not (certificate.path or key.path or authority.path):
         return None
-    return Tls(*files, clients=_CLIENTS.get(config["PrometheusMetricsClientAuth"], "required"))
+    clients = _CLIENTS.get(config["PrometheusMetricsClientAuth"], "required")
+    return Tls(certificate, key, authority, clients)
 
 
 def log_settings(config: Config) -> LogSettings:
