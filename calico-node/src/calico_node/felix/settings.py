@@ -24,10 +24,12 @@ from libcalico.net.addresses import Cidr, parse_address, parse_cidr
 DATAPLANE: Final = "Dataplane"
 #: Interfaces of OpenStack's machines begin so; then its ways hold.
 _OPENSTACK_PREFIX: Final = "tap"
-#: What clients need that ask for metrics over TLS, where it is no certificate that is verified.
-_CLIENTS: Final[dict[str, Literal["none", "optional"]]] = {
+#: Whether clients that ask for metrics over TLS need a certificate. One that nobody verifies proves nothing.
+_CLIENTS: Final[dict[str, Literal["none", "optional", "required"]]] = {
     "NoClientCert": "none",
     "VerifyClientCertIfGiven": "optional",
+    "RequireAnyClientCert": "required",
+    "RequireAndVerifyClientCert": "required",
 }
 #: Matches no text.
 _NOTHING: Final = r"(?!)"
@@ -58,10 +60,7 @@ def metrics_listener(config: Config) -> Listener | None:
 
 
 def _metrics_tls(config: Config) -> Tls | None:
-    """Return what metrics are served with over TLS; one file alone asks for it, and is an error later.
-
-    A certificate that nobody has verified proves nothing: whoever is to have any is to have a valid one.
-    """
+    """Return what metrics are served with over TLS; one file alone asks for it, and is an error later."""
     certificate, key, authority = (
         Setting(name, config[name])
         for name in (
@@ -72,8 +71,7 @@ def _metrics_tls(config: Config) -> Tls | None:
     )
     if not (certificate.path or key.path or authority.path):
         return None
-    clients = _CLIENTS.get(config["PrometheusMetricsClientAuth"], "required")
-    return Tls(certificate, key, authority, clients)
+    return Tls(certificate, key, authority, _CLIENTS[config["PrometheusMetricsClientAuth"]])
 
 
 def log_settings(config: Config) -> LogSettings:

@@ -35,6 +35,7 @@ from calico_node.felix.settings import (
     host_settings,
     log_settings,
     metrics_listener,
+    needs_blocks,
     rule_settings,
 )
 from libcalico.net.addresses import parse_cidr
@@ -78,6 +79,7 @@ OTHERS = {
     "PrometheusMetricsCertFile": "/etc/calico/other.pem",
     "PrometheusMetricsHost": "127.0.0.9",
     "PrometheusMetricsKeyFile": "/etc/calico/own.key",
+    "VxlanEnabled": "false",
 }
 #: Read anew wherever they are used.
 READ_WHERE_USED = {
@@ -89,8 +91,14 @@ READ_WHERE_USED = {
     "ReportingIntervalSecs",
     "ReportingTTLSecs",
 }
-#: Shown by tests of the unit that they change: a system log, debug messages, commits that nobody was told of.
-SHOWN_ELSEWHERE = {"LogDebugFilenameRegex", "LogSeveritySys", "NftablesRefreshInterval"}
+#: Shown by tests of the unit that they change: a system log, debug messages, commits that nobody was told of,
+#: and devices that not every kernel has.
+SHOWN_ELSEWHERE = {
+    "IpInIpMtu",
+    "LogDebugFilenameRegex",
+    "LogSeveritySys",
+    "NftablesRefreshInterval",
+}
 OWN, OWN6 = parse_cidr("10.65.0.2"), parse_cidr("fd65::2")
 DENY = Id("GlobalNetworkPolicy", "", "deny")
 TIERS = (TierPolicies("default", "Deny", (DENY,), (DENY,)),)
@@ -159,6 +167,7 @@ def edges(config):
         health_timeouts(config),
         audit_intervals(config),
         excluded_interfaces(config),
+        needs_blocks(config, has_overlay=True),
     )
 
 
@@ -190,7 +199,7 @@ def test_the_edges_are_made_anew(name):
 
 @pytest.mark.parametrize("name", sorted(set(LIVE) - set(RULE_PARAMETERS) - SHOWN_ELSEWHERE))
 def test_a_functional_test_changes_it_live(name):
-    tests = "".join(path.read_text() for path in sorted(DAEMON_TESTS.glob("test_*.py")))
+    tests = "".join(path.read_text() for path in sorted(DAEMON_TESTS.rglob("test_*.py")))
     assert re.search(rf"\b{ATTRIBUTES[PARAMS[name].field]}\b", tests)
 
 

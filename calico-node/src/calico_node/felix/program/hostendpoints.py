@@ -64,9 +64,10 @@ class HostEndpoints:
                 self._endpoints[interface] = endpoint
         self._write()
 
-    def reconfigure(self, settings: RuleSettings) -> None:
-        """Lay out the same for another configuration."""
+    def reconfigure(self, settings: RuleSettings, tunnels: Tunnels) -> None:
+        """Lay out the same for another configuration, which may use other tunnels."""
         self._settings = settings
+        self._tunnels = tunnels
         self._write()
 
     def _write(self) -> None:

@@ -122,7 +122,7 @@ class Program:
             self._write_subject(subject)
         for policies in self._classes.values():
             self._write_class(policies)
-        self._host_endpoints.reconfigure(settings)
+        self._host_endpoints.reconfigure(settings, self._tunnels())
         return self._pending.take()
 
     def refuse(self, owner: str, reason: str) -> bool:
