@@ -94,11 +94,11 @@ Felix serves them in Prometheus' form when `PrometheusMetricsEnabled` is set, on
 (9091), path `/metrics`.
 
 With `PrometheusMetricsCertFile` and `PrometheusMetricsKeyFile` (PEM, the key without a password) it is HTTPS.
-`PrometheusMetricsClientAuth` says what a client needs: a certificate signed by one of `PrometheusMetricsCAFile`
-(`RequireAndVerifyClientCert`, the default, and `RequireAnyClientCert`, as a certificate that nobody verifies
-proves nothing), one if it shows any (`VerifyClientCertIfGiven`), or none (`NoClientCert`). Files that change are
-read again; while they cannot be used, the ones read before stay. Until there are any that can, nothing is
-served, and the log says why.
+`PrometheusMetricsClientAuth` says what a client needs: a certificate signed by one of
+`PrometheusMetricsCAFile` (`RequireAndVerifyClientCert`, the default, and `RequireAnyClientCert`, as a
+certificate that nobody verifies proves nothing), one if it shows any (`VerifyClientCertIfGiven`), or none
+(`NoClientCert`). Files that change are read again; while they cannot be used, the ones read before stay.
+Until there are any that can, nothing is served, and the log says why.
 
 {table(("metric", "type", "meaning"), sorted(rows))}
 """
