@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sized
 from dataclasses import dataclass, field
-from typing import Literal, NewType
+from typing import Final, Literal, NewType
 
 from libcalico.net.addresses import Cidr
 from libcalico.net.ports import PortRange
@@ -21,6 +21,11 @@ Direction = Literal["ingress", "egress"]
 Tunnel = Literal["VXLAN", "IPIP"]
 #: All interfaces that a host endpoint governs are up, or one is not, or there is none.
 HostLinks = Literal["up", "down", "missing"]
+
+#: Names of our VXLAN devices, by IP version. Source: calico-dataplane reference, section 3.3.
+VXLAN_DEVICES: Final = {4: "vxlan.calico", 6: "vxlan-v6.calico"}
+#: Name of our IPIP device, the kernel's own first one. Source: calico-dataplane reference, section 3.4.
+IPIP_DEVICE: Final = "tunl0"
 
 
 @dataclass(frozen=True, slots=True, order=True)

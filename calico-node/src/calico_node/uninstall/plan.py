@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
+from calico_node.felix.messages import VXLAN_DEVICES
 from calico_node.felix.routes import ipip
 from calico_node.uninstall.model import Running
 from libcalico.netlink.links import Link
 from libcalico.netlink.routes import PROTOCOL_BIRD, PROTOCOL_FELIX, TABLE_MAIN, Route
 
 _WORKLOAD_PREFIX = "cali"
-_TUNNELS = ("vxlan.calico", "vxlan-v6.calico")
 #: Programs that ``calico-node run`` keeps running, by the last word of their command.
 _SERVICES = ("felix", "bgp", "workloads")
 
@@ -21,7 +21,7 @@ def interfaces(links: Iterable[Link]) -> tuple[Link, ...]:
         link
         for link in links
         if (link.kind == "veth" and link.name.startswith(_WORKLOAD_PREFIX))
-        or (link.kind == "vxlan" and link.name in _TUNNELS)
+        or (link.kind == "vxlan" and link.name in VXLAN_DEVICES.values())
         or ipip.is_ours(link)
     )
 

@@ -11,9 +11,9 @@ import time
 from collections.abc import Collection, Sequence
 from typing import Final
 
+from calico_node.felix.messages import IPIP_DEVICE
 from calico_node.felix.routes import ipip
 from calico_node.felix.routes.ipip import Device
-from calico_node.felix.routes.overlay import IPIP_DEVICE
 from calico_node.felix.routes.tunnels import has_address
 from libcalico.errors import NetlinkError
 from libcalico.netlink import links

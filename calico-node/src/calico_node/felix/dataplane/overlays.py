@@ -12,11 +12,10 @@ from typing import Final
 
 from calico_node.felix.dataplane.ipip import IpipDevice
 from calico_node.felix.dataplane.router import Router
+from calico_node.felix.messages import IPIP_DEVICE, VXLAN_DEVICES
 from calico_node.felix.routes import ipip, mtu
 from calico_node.felix.routes.overlay import (
-    IPIP_DEVICE,
     NODE_LINKS,
-    VXLAN_DEVICES,
     Changed,
     Overlay,
     OverlaySettings,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from calico_node.felix.routes.overlay import IPIP_DEVICE, VXLAN_DEVICES
+from calico_node.felix.messages import IPIP_DEVICE, VXLAN_DEVICES
 from calico_node.felix.routes.plan import Link
 from libcalico.netlink import links
 

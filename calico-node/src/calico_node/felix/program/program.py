@@ -319,6 +319,7 @@ class Program:
             write_intervals(self._pending, names.ALL_POOLS[version], everything)
             write_intervals(self._pending, names.MASQUERADE_POOLS[version], natted)
         self._pending.put_chain(static.entering(self._settings, self._tunnels()))
+        self._pending.put_chain(static.leaving(self._tunnels()))
 
     def _tunnels(self) -> Tunnels:
         """Return the tunnels in use."""

@@ -66,7 +66,7 @@ def chains(settings: RuleSettings, in_use: Tunnels) -> list[Chain]:
     return [
         _chain("raw-PREROUTING", _prerouting(settings), _RAW),
         entering(settings, in_use),
-        _chain("nat-POSTROUTING", [Rule((jump(names.NAT_OUTGOING),))], _POSTROUTING),
+        leaving(in_use),
         _chain(names.FROM_WORKLOADS, _dispatch(Field.IIFNAME, names.FROM_WORKLOADS_MAP)),
         _chain(names.TO_WORKLOADS, _dispatch(Field.OIFNAME, names.TO_WORKLOADS_MAP)),
         _chain(names.WORKLOAD_TO_HOST, _workload_to_host(settings)),
@@ -181,6 +181,12 @@ def entering(settings: RuleSettings, in_use: Tunnels) -> Chain:
         for match in _interfaces(Field.IIFNAME, settings)
     ]
     return _chain("filter-INPUT", [*tunnels.strangers(in_use, settings), *workloads], _INPUT)
+
+
+def leaving(in_use: Tunnels) -> Chain:
+    """Return the chain of what gets another source when it leaves."""
+    outgoing = Rule((jump(names.NAT_OUTGOING),))
+    return _chain("nat-POSTROUTING", [outgoing, *tunnels.leaving(in_use)], _POSTROUTING)
 
 
 def _workload_to_host(settings: RuleSettings) -> list[Rule]:

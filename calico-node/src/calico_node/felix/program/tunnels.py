@@ -1,4 +1,4 @@
-"""Who may send through the tunnels between the hosts of the cluster.
+"""Who may send through the tunnels between the hosts of the cluster, and as whom.
 
 What comes out of a tunnel has an inner source that policy goes by, so encapsulated packets are taken from the
 cluster's nodes, and those that the operator names (``externalNodesList``), alone.
@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from calico_node.felix.messages import Pool
+from calico_node.felix.messages import IPIP_DEVICE, VXLAN_DEVICES, Pool
 from calico_node.felix.nft.model import (
     DROP,
     AddressType,
     Field,
+    Masquerade,
     Match,
     Named,
     Rule,
@@ -74,6 +75,26 @@ def strangers(tunnels: Tunnels, settings: RuleSettings) -> Iterator[Rule]:
         ends = _far_ends(version, source[version], settings)
         others = [Match(end.field, end.value, negate=True) for end in ends]
         yield Rule((*packets, *others, DROP), comment=f"{title} from who is no node")
+
+
+def leaving(tunnels: Tunnels) -> Iterator[Rule]:
+    """Yield the rules that give what this host sends into a tunnel an address that leads back through it.
+
+    A process that has chosen another of the host's addresses would get its answers around the tunnel.
+    Source: calico-dataplane reference, section 2.4 (nat).
+    """
+    for device in _devices(tunnels):
+        from_elsewhere = Match(Field.FIB_SADDR_OIF_TYPE, AddressType.LOCAL, negate=True)
+        from_us = Match(Field.FIB_SADDR_TYPE, AddressType.LOCAL)
+        matches = (Match(Field.OIFNAME, device), from_elsewhere, from_us)
+        yield Rule((*matches, Masquerade(fully_random=True)), comment="host into tunnel")
+
+
+def _devices(tunnels: Tunnels) -> Iterator[str]:
+    if tunnels.vxlan:
+        yield from VXLAN_DEVICES.values()
+    if tunnels.ipip:
+        yield IPIP_DEVICE
 
 
 def _encapsulated(

@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from calico_node.felix.routes.overlay import IPIP_DEVICE
+from calico_node.felix.messages import IPIP_DEVICE
 from calico_node.felix.routes.tunnels import plan_addresses
 from libcalico.net.addresses import Cidr
 from libcalico.netlink import addresses, links

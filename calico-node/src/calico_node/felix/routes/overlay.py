@@ -14,14 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeVar
 
-from calico_node.felix.messages import NodeNetwork, Pool, Tunnel, Vtep
+from calico_node.felix.messages import IPIP_DEVICE, VXLAN_DEVICES, NodeNetwork, Pool, Tunnel, Vtep
 from calico_node.felix.routes.plan import Target
 from libcalico.net.addresses import Cidr
 
-#: Names of our VXLAN devices, by IP version. Source: calico-dataplane reference, section 3.3.
-VXLAN_DEVICES: Final = {4: "vxlan.calico", 6: "vxlan-v6.calico"}
-#: Name of our IPIP device, the kernel's own first one. Source: calico-dataplane reference, section 3.4.
-IPIP_DEVICE: Final = "tunl0"
 #: What stands in a target for the interface that has the node's own address, by IP version.
 NODE_LINKS: Final = {4: "(IPv4 of the node)", 6: "(IPv6 of the node)"}
 

@@ -52,3 +52,33 @@ def test_external_nodes_are_no_strangers():
     four, six = entering(program)
     assert "ip saddr != 192.0.2.0/28" in four
     assert "ip6 saddr != 2001:db8::/64" in six
+
+
+def leaving(program: Program) -> list[str]:
+    """Return the rules that change the source of what the host sends into tunnels."""
+    lines = text.render(program.table()).splitlines()
+    return [line.strip() for line in lines if "host into tunnel" in line]
+
+
+def test_what_the_host_sends_into_a_tunnel_has_the_tunnels_address():
+    program = Program(RuleSettings())
+    program.apply(pools(ipip="CrossSubnet"))
+    (rule,) = leaving(program)
+    assert rule == (
+        'oifname "tunl0" fib saddr . oif type != local fib saddr type local masquerade fully-random'
+        ' comment "host into tunnel"'
+    )
+    program.apply(pools(vxlan="Always"))
+    assert [rule.split()[1] for rule in leaving(program)] == ['"vxlan.calico"', '"vxlan-v6.calico"']
+    program.apply(pools())
+    assert leaving(program) == []
+
+
+@pytest.mark.parametrize("name", ["vxlan", "ipip"])
+def test_a_switch_overrules_the_pools(name):
+    program = Program(RuleSettings(**{name: False}))
+    program.apply(pools(**{name: "Always"}))
+    assert entering(program) == leaving(program) == []
+    program.reconfigure(RuleSettings(**{name: True}))
+    program.apply(pools())
+    assert entering(program) == {"vxlan": VXLAN, "ipip": IPIP}[name]

@@ -3,12 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calico_node.felix.messages import NodeNetwork, Pool, Vtep
+from calico_node.felix.messages import IPIP_DEVICE, VXLAN_DEVICES, NodeNetwork, Pool, Vtep
 from calico_node.felix.routes import mtu
 from calico_node.felix.routes.overlay import (
-    IPIP_DEVICE,
     NODE_LINKS,
-    VXLAN_DEVICES,
     Changed,
     Overlay,
     OverlaySettings,

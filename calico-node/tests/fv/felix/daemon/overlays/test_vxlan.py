@@ -7,6 +7,7 @@ from calico_test.probes import Probe
 from libcalico.testing import builders as a
 
 TUNNELS = [("10.65.0.50", "fd65::3f"), ("10.65.0.120", "fd65::78")]
+ENDS = [(TUNNELS[0][0], 32), (TUNNELS[0][1], 128)]
 FORGET_PEERS = """
 ip neighbour flush dev vxlan.calico nud permanent
 bridge fdb show dev vxlan.calico | while read mac rest; do bridge fdb delete $mac dev vxlan.calico self; done
@@ -43,6 +44,18 @@ def test_workloads_reach_each_other_through_the_tunnel_and_policy_decides(pair):
     pair.west.wait_policy("deny-web")
     assert pair.east.outcomes(api, web) == pair.east.CLOSED
     assert pair.east.outcomes(web, api) == pair.east.OPEN
+
+
+def test_what_a_host_sends_into_a_tunnel_is_from_its_end_of_it(pair):
+    pair.put_pools("Always")
+    pair.start()
+    web, _ = pair.connect()
+    ends = [a.a_rule(source=a.EntityRule(nets=[f"{x}/{n}"])) for x, n in ENDS]
+    pair.east.put(a.a_global_policy(name="ends", selector="app == 'web'", ingress=ends))
+    pair.west.wait_policy("ends")
+    host = pair.east.host
+    assert pair.east.outcomes(host, web) == pair.east.OPEN
+    assert pair.east.outcomes(host, web, senders=host.addresses) == pair.east.OPEN
 
 
 def test_a_pool_changes_its_mode_live(pair):
