@@ -25,9 +25,11 @@ import pytest
 
 import calico_test
 from calico_test import processes
+from calico_test.busybox import root_file_system
 from calico_test.errors import DeadlineError
 from calico_test.hosts import Host
 from calico_test.lab import Lab
+from calico_test.resources import Resources
 
 BIN = Path(sys.executable).parent
 RUNC = Path(calico_test.__file__).with_name("runtime.sh")
@@ -85,25 +87,6 @@ BinaryName = "{RUNC}"
 
 def until(condition: Callable[[], Any], what: str) -> None:
     processes.wait_until(lambda: bool(condition()), what, deadline_s=DEADLINE_S)
-
-
-def root_file_system() -> bytes:
-    """Return busybox and its applets as a tar file."""
-    program = shutil.which("busybox")
-    assert program is not None
-    applets = subprocess.run([program, "--list"], capture_output=True, text=True, check=True).stdout
-    file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode="w") as tar:
-        tar.add(program, "bin/busybox")
-        for applet in set(applets.split()) - {"busybox"}:
-            link = tarfile.TarInfo(f"bin/{applet}")
-            link.type, link.linkname = tarfile.SYMTYPE, "busybox"
-            tar.addfile(link)
-        for name in ("tmp", "etc", "www"):
-            folder = tarfile.TarInfo(name)
-            folder.type, folder.mode = tarfile.DIRTYPE, 0o777
-            tar.addfile(folder)
-    return file.getvalue()
 
 
 def archive_of(layer: bytes) -> bytes:
@@ -276,7 +259,7 @@ class Machine:
                     directory.rmdir()
 
 
-class Cluster:
+class Cluster(Resources):
     """The machines of one lab."""
 
     until = staticmethod(until)
@@ -284,21 +267,13 @@ class Cluster:
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         self.machines = [Machine(lab, host) for host in lab.hosts]
+        super().__init__(lab.hosts[0], self.machines[0].env)
 
     def start(self, archive: Path) -> None:
-        self.apply("IPPool", "st4", {"cidr": "10.65.0.0/16"})
-        self.apply("IPPool", "st6", {"cidr": "fd00:65::/112"})
+        self.pool("st4", "10.65.0.0/16")
+        self.pool("st6", "fd00:65::/112")
         with ThreadPoolExecutor() as pool:
             list(pool.map(lambda machine: machine.start(archive), self.machines))
-
-    def calicoctl(self, *argv: str, stdin: str | None = None) -> str:
-        first = self.machines[0]
-        return first.host.run(["calicoctl", *argv], env=first.env, stdin=stdin).stdout
-
-    def apply(self, kind: str, name: str, spec: dict[str, Any], namespace: str = "") -> None:
-        metadata = {"name": name} | ({"namespace": namespace} if namespace else {})
-        head = {"apiVersion": "projectcalico.org/v3", "kind": kind, "metadata": metadata}
-        self.calicoctl("apply", "-f", "-", stdin=json.dumps(head | {"spec": spec}))
 
     @contextlib.contextmanager
     def policy(self, spec: dict[str, Any]) -> Iterator[None]:
@@ -310,9 +285,7 @@ class Cluster:
             self.calicoctl("delete", "networkpolicy", "st", "-n", "default")
 
     def endpoints(self) -> list[dict[str, Any]]:
-        found = json.loads(self.calicoctl("get", "workloadendpoints", "-A", "-o", "json"))
-        items: list[dict[str, Any]] = found.get("items", [found])
-        return items
+        return self.get("workloadendpoints", "-A")
 
     def handles(self) -> list[str]:
         """Return who has addresses, apart from the hosts."""

@@ -6,14 +6,12 @@ outlive it. Its image is made of a static busybox: no registry is needed.
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import tarfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,8 +20,10 @@ from typing import Any
 
 import pytest
 
+from calico_test.busybox import root_file_system
 from calico_test.hosts import Host
 from calico_test.lab import Lab
+from calico_test.resources import Resources
 
 BIN = Path(sys.executable).parent
 DOCKER, IMAGE = "/usr/bin/docker", "busybox"
@@ -39,27 +39,6 @@ def until(condition: Callable[[], Any], what: str = "", deadline_s: float = DEAD
         assert time.monotonic() < deadline, f"not within {deadline_s} s: {what}"
         time.sleep(0.01)
     return found
-
-
-def image() -> bytes:
-    """Return a root file system of busybox alone, as a tar file."""
-    program = shutil.which("busybox")
-    if program is None:
-        pytest.skip("needs busybox (Debian's busybox-static)")
-    applets = subprocess.run([program, "--list"], capture_output=True, text=True, check=True).stdout
-    file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode="w") as tar:
-        tar.add(program, "bin/busybox")
-        for applet in applets.split():
-            link = tarfile.TarInfo(f"bin/{applet}")
-            link.type, link.linkname = tarfile.SYMTYPE, "busybox"
-            if applet != "busybox":
-                tar.addfile(link)
-        for name in ("tmp", "etc"):
-            folder = tarfile.TarInfo(name)
-            folder.type, folder.mode = tarfile.DIRTYPE, 0o777
-            tar.addfile(folder)
-    return file.getvalue()
 
 
 class Engine:
@@ -184,7 +163,7 @@ class Engine:
         return {link["ifname"] for link in listed if link["ifname"].startswith(("cali", "tmp"))}
 
 
-class Cluster:
+class Cluster(Resources):
     """Engines on hosts of one lab."""
 
     until = staticmethod(until)
@@ -194,27 +173,11 @@ class Cluster:
     ) -> None:
         self.lab = lab
         self.engines = [make(lab, host) for host in lab.hosts]
+        super().__init__(lab.hosts[0], self.engines[0].env)
         self.pool("pool4", "10.65.0.0/16")
         self.pool("pool6", "fd00:65::/112")
         with ThreadPoolExecutor() as pool:
             list(pool.map(lambda engine: engine.start(archive), self.engines))
-
-    def calicoctl(self, *argv: str, stdin: str | None = None) -> str:
-        first = self.engines[0]
-        return first.host.run(["calicoctl", *argv], env=first.env, stdin=stdin).stdout
-
-    def apply(self, kind: str, name: str, spec: dict[str, Any], namespace: str = "") -> None:
-        metadata = {"name": name} | ({"namespace": namespace} if namespace else {})
-        head = {"apiVersion": "projectcalico.org/v3", "kind": kind, "metadata": metadata}
-        self.calicoctl("apply", "-f", "-", stdin=json.dumps(head | {"spec": spec}))
-
-    def pool(self, name: str, cidr: str) -> None:
-        self.apply("IPPool", name, {"cidr": cidr, "natOutgoing": False})
-
-    def get(self, *what: str) -> list[dict[str, Any]]:
-        found = json.loads(self.calicoctl("get", *what, "-o", "json"))
-        items: list[dict[str, Any]] = found.get("items", [found])
-        return items
 
     def endpoints(self) -> list[dict[str, Any]]:
         return self.get("workloadendpoints", "-n", "libnetwork")
@@ -245,7 +208,7 @@ class Cluster:
 @pytest.fixture(scope="session")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("image") / "busybox.tar"
-    path.write_bytes(image())
+    path.write_bytes(root_file_system())
     return path
 
 
@@ -254,9 +217,11 @@ def docker_is_there() -> None:
     """Skip where engines cannot be started."""
     if os.geteuid() != 0:
         pytest.skip("needs root")
-    missing = [program for program in (DOCKER, "dockerd") if shutil.which(program) is None]
+    missing = [
+        program for program in (DOCKER, "dockerd", "busybox") if shutil.which(program) is None
+    ]
     if missing:
-        pytest.skip(f"needs Docker (Debian's docker.io): {', '.join(missing)}")
+        pytest.skip(f"needs Debian's docker.io and busybox-static: {', '.join(missing)}")
 
 
 @pytest.fixture(scope="session")
