@@ -137,7 +137,9 @@ class Machine:
         self.host.write_text("/etc/containers/containers.conf", CONTAINERS_CONF)
         self.host.write_text("/etc/containers/storage.conf", STORAGE_CONF)
         self.podman("load", "--quiet", "--input", str(archive))
-        self.mounts = self._mounts()
+        # Podman mounts its storage upon itself, and the last of its processes to end takes that away, unless
+        # another still counted a container as mounted (containers/storage, drivers/overlay, Cleanup).
+        self.mounts = [*self._mounts(), "/run/podman-data/overlay"]
 
     def _start_namespaces(self) -> None:
         """Keep the namespaces, and bury what the runtimes leave to the first process."""
