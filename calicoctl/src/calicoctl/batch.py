@@ -6,9 +6,11 @@ first N" resources, whichever they were, only their number is told.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+from libcalico.resources.model import Resource, ResourceId, id_of
 
 Verb = Literal["create", "apply", "replace", "delete", "validate"]
 _PAST = {
@@ -18,6 +20,22 @@ _PAST = {
     "delete": "deleted",
     "validate": "validated",
 }
+#: Kinds whose objects need no other object of these kinds when they are written, and change none.
+_INDEPENDENT = frozenset(
+    {
+        "GlobalNetworkPolicy",
+        "GlobalNetworkSet",
+        "HostEndpoint",
+        "NetworkPolicy",
+        "NetworkSet",
+        "Profile",
+        "StagedGlobalNetworkPolicy",
+        "StagedKubernetesNetworkPolicy",
+        "StagedNetworkPolicy",
+        "WorkloadEndpoint",
+    }
+)
+_MOST_IN_GROUP = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +74,19 @@ class Outcome:
         if len(self.kinds) == 1:
             return f"{failed} to {self.verb} {subject}: {listed}"
         return f"{failed} to {self.verb} any {subject}s: {listed}"
+
+
+def groups(resources: Sequence[Resource]) -> Iterator[list[Resource]]:
+    """Yield the resources in groups, in order. Those of one group may be written in any order."""
+    group: list[Resource] = []
+    names: set[ResourceId] = set()
+    for resource in resources:
+        which = id_of(resource)
+        alone = {which.kind, *(r.kind for r in group[:1])} - _INDEPENDENT
+        if group and (alone or which in names or len(group) == _MOST_IN_GROUP):
+            yield group
+            group, names = [], set()
+        group.append(resource)
+        names.add(which)
+    if group:
+        yield group

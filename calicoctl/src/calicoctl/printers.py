@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from calicoctl import gotext
 from calicoctl.columns import COLUMNS, Context
 from libcalico.errors import ValidationError
@@ -102,6 +104,4 @@ def as_yaml(value: Any) -> str:
 
 def as_json(value: Any) -> str:
     """Return JSON indented by two, without a line end, as Go's calicoctl prints it."""
-    import json  # noqa: PLC0415 - most outputs are tables
-
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()

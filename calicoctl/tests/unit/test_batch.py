@@ -1,6 +1,32 @@
 """The closing words of a batch."""
 
-from calicoctl.batch import Outcome
+from hypothesis import given
+from hypothesis import strategies as st
+
+from calicoctl.batch import Outcome, groups
+from libcalico.resources.model import ObjectMeta, id_of
+from libcalico.resources.registry import KINDS
+
+blanks = st.builds(
+    lambda kind, number: KINDS[kind](metadata=ObjectMeta(name=f"x{number}")),
+    st.sampled_from(["NetworkPolicy", "NetworkSet", "Profile", "Tier", "Node", "IPPool"]),
+    st.integers(0, 3),
+)
+
+
+@given(st.lists(blanks, max_size=30))
+def test_groups_keep_the_order_and_hold_nothing_that_depends_on_another(resources):
+    found = list(groups(resources))
+    assert [resource for group in found for resource in group] == resources
+    for group in found:
+        assert len({*map(id_of, group)}) == len(group)
+        assert len(group) == 1 or not {"Tier", "Node", "IPPool"} & {r.kind for r in group}
+
+
+def test_what_may_be_written_together_is():
+    kinds = ["NetworkPolicy", "NetworkSet", "Tier", "Profile"]
+    found = groups([KINDS[kind](metadata=ObjectMeta(name="x")) for kind in kinds])
+    assert [len(group) for group in found] == [2, 1, 1]
 
 
 def test_all_of_one_kind():

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Exit code of every failure, as in Go Calico.
 FAILED = 1
+#: Resources that are written at a time: etcd makes the writes of one moment durable together.
+_WRITERS = 8
 
 
 @click.command(
@@ -353,7 +355,7 @@ def _change_all(
         else:
             from calicoctl.commands import write  # noqa: PLC0415 - only these commands need it
 
-            outcome = write.run(verb, resources, client, ignore=ignore)
+            outcome = write.run(verb, resources, client, ignore=ignore, writers=_WRITERS)
     if not (manner.dry_run and outcome.succeeded):
         _finish(outcome)
 

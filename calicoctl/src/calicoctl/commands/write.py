@@ -7,9 +7,11 @@ means that nothing is written. What the datastore refuses is reported at the end
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
-from calicoctl import managed, namespaces
+from calicoctl import batch, managed, namespaces
 from calicoctl.batch import Outcome, Verb
 from libcalico import manifests
 from libcalico.client import Client, messages
@@ -60,39 +62,78 @@ def run(
     client: Client,
     *,
     ignore: type[CalicoError] | None = None,
+    writers: int = 1,
 ) -> Outcome:
     """Do one verb for each resource, going on after an error.
 
     Args:
         verb: what to do.
         resources: complete and valid.
-        client: of the datastore.
+        client: of the datastore; used by several threads if there are several writers.
         ignore: the error that counts as done (``--skip-exists``, ``--skip-not-exists``).
+        writers: how many resources may be under way at a time. Only those are that do not depend on each
+            other (:func:`.batch.groups`).
 
     Raises:
         UnavailableError: the datastore is away, and nothing was done yet. If it goes away later, what
             was done until then is the outcome.
     """
-    do = _ACTIONS[verb]
     if verb != "delete":
         _initialize(client)
-    errors: list[str] = []
+    errors: list[CalicoError] = []
     done = 0
-    for resource in resources:
-        try:
-            managed.refuse(verb, id_of(resource))
-            do(client, resource)
+    for error in _each(_Writer(verb, client), resources, writers):
+        if error is None or (ignore is not None and isinstance(error, ignore)):
             done += 1
+        else:
+            errors.append(error)
+    if errors and not done and _is_away(errors[0]):
+        raise errors[0]
+    return Outcome(verb, [r.kind for r in resources], done, _texts(errors))
+
+
+def _each(
+    write: _Writer, resources: Sequence[Resource], writers: int
+) -> Iterator[CalicoError | None]:
+    """Yield what became of each resource that was tried, in their order."""
+    if writers == 1:
+        yield from map(write, resources)
+        return
+    with ThreadPoolExecutor(writers) as pool:
+        for group in batch.groups(resources):
+            yield from pool.map(write, group)
+
+
+class _Writer:
+    """Does a verb for one resource after the other, until the datastore is away. Thread-safe."""
+
+    def __init__(self, verb: Verb, client: Client) -> None:
+        self._verb = verb
+        self._client = client
+        self._away = Event()
+
+    def __call__(self, resource: Resource) -> CalicoError | None:
+        """Return what kept the resource from being written, None if nothing did."""
+        if self._away.is_set():
+            return _NOT_TRIED
+        try:
+            managed.refuse(self._verb, id_of(resource))
+            _ACTIONS[self._verb](self._client, resource)
         except CalicoError as error:
-            if ignore is not None and isinstance(error, ignore):
-                done += 1
-                continue
-            if _is_away(error) and not done and not errors:
-                raise
-            errors.append(str(error))
             if _is_away(error):
-                break
-    return Outcome(verb, [r.kind for r in resources], done, errors)
+                self._away.set()
+            return error
+        return None
+
+
+#: Why a resource was not written, where the reason was told already.
+_NOT_TRIED = UnavailableError("not tried")
+
+
+def _texts(errors: Sequence[CalicoError]) -> list[str]:
+    """Return the texts of the errors; that the datastore is away is said once."""
+    away = next(filter(_is_away, errors), None)
+    return [str(error) for error in errors if error is away or not _is_away(error)]
 
 
 def named(kind: str, names: Sequence[str], namespace: str) -> list[Resource]:

@@ -1,6 +1,8 @@
 """Commands that write, on the in-memory datastore."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from calicoctl import forms
 from calicoctl.commands import change, read, write
@@ -8,7 +10,15 @@ from libcalico.client import Client
 from libcalico.datastore.memory import MemoryBackend
 from libcalico.errors import AlreadyExistsError, NotFoundError, UnavailableError, ValidationError
 from libcalico.manifests import ManifestError
-from libcalico.resources.model import ResourceId
+from libcalico.resources.defaults import with_defaults
+from libcalico.resources.model import ObjectMeta, ResourceId
+from libcalico.resources.networksets import GlobalNetworkSet, NetworkSetSpec
+from libcalico.resources.policy import (
+    GlobalNetworkPolicy,
+    GlobalNetworkPolicySpec,
+    Tier,
+    TierSpec,
+)
 
 MANIFEST = """\
 apiVersion: projectcalico.org/v3
@@ -156,12 +166,57 @@ class Leaving(MemoryBackend):
         return super().create(key, value)
 
 
-def test_a_datastore_that_goes_away_half_way_leaves_an_account_of_what_was_done(tmp_path):
-    outcome = write.run("create", resources(tmp_path), Client(Leaving(5)))
+@pytest.mark.parametrize("writers", [1, 8])
+def test_a_datastore_that_goes_away_half_way_leaves_an_account_of_what_was_done(tmp_path, writers):
+    def create(writes):
+        return write.run("create", resources(tmp_path), Client(Leaving(writes)), writers=writers)
+
+    outcome = create(5)
     assert outcome.text() == (
         "Partial success: created 1 out of 2 resources:\nhit error(s): [datastore: gone]"
     )
     with pytest.raises(UnavailableError):
-        write.run("create", resources(tmp_path), Client(Leaving(4)))
+        create(4)
     with pytest.raises(UnavailableError):
-        write.run("create", resources(tmp_path), Client(Leaving(0)))
+        create(0)
+
+
+def a_set(number, nets):
+    metadata = ObjectMeta(name=f"set{number}")
+    return GlobalNetworkSet(metadata=metadata, spec=NetworkSetSpec(nets=nets))
+
+
+def a_tier(number, order):
+    return Tier(metadata=ObjectMeta(name=f"tier{number}"), spec=TierSpec(order=order))
+
+
+def a_policy(number, tier):
+    spec = GlobalNetworkPolicySpec(tier=f"tier{tier}")
+    return with_defaults(
+        GlobalNetworkPolicy(metadata=ObjectMeta(name=f"policy{number}"), spec=spec)
+    )
+
+
+few = st.integers(0, 3)
+batches = st.lists(
+    st.builds(a_set, few, st.sampled_from([["10.0.0.0/8"], ["11.0.0.0/8"]]))
+    | st.builds(a_tier, few, st.sampled_from([1.0, 2.0]))
+    | st.builds(a_policy, few, few),
+    max_size=12,
+)
+
+
+def contents(client):
+    """What is stored, without what differs from one run to another."""
+    found = (client.tiers, client.globalnetworksets, client.globalnetworkpolicies)
+    return [(r.kind, r.name, r.spec, r.metadata.labels) for kind in found for r in kind.list()]
+
+
+@given(st.lists(st.tuples(st.sampled_from(["create", "apply", "replace", "delete"]), batches)))
+@settings(max_examples=50, deadline=None)
+def test_several_writers_do_and_say_what_one_does(steps):
+    one, several = Client(MemoryBackend()), Client(MemoryBackend())
+    for verb, batch in steps:
+        expected = write.run(verb, batch, one)
+        assert write.run(verb, batch, several, writers=4) == expected
+        assert contents(several) == contents(one)

@@ -18,8 +18,17 @@ DATA_MODEL_VERSION = "v3.32.1"
 _UNKNOWN = "_unknown"
 
 
-class Model(msgspec.Struct, kw_only=True, omit_defaults=True, rename="camel", dict=True):
+class Model(
+    msgspec.Struct,
+    kw_only=True,
+    omit_defaults=True,
+    rename="camel",
+    dict=True,
+    forbid_unknown_fields=True,
+):
     """Base of every value inside a resource. Treat it as immutable; change with :meth:`with_`.
+
+    Decoding fails on a field that this version does not know; :mod:`.codec` then keeps it apart.
 
     Attributes:
         WRITTEN_FIRST: fields (snake_case) that are written in front of those of the base classes.

@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import inspect
 
 from libcalico.resources.model import Model, ObjectMeta
-from libcalico.resources.shape import fields_of
+from libcalico.resources.shape import models_by_name
 
 #: Metadata that Kubernetes tools write into manifests; accepted and left out.
 _FOREIGN_METADATA = frozenset(
@@ -45,24 +45,28 @@ def clean(document: Mapping[str, Any], model: type[Model], problems: list[str]) 
     return cleaned
 
 
-def without_nulls(raw: Any, model: type[Model]) -> Any:
-    """Return ``raw`` as Go reads it: null where a value cannot be null means "not there"."""
+def known_part(raw: Any, model: type[Model]) -> Any:
+    """Return ``raw`` as Go reads it, less what we do not know.
+
+    Null where a value cannot be null means "not there".
+    """
     if not isinstance(raw, dict):
         return raw
-    nested = {field.name: field.model for field in fields_of(model)}
+    fields = models_by_name(model)
+    tag = model.__struct_config__.tag_field
     return {
-        name: _member_without_nulls(value, nested.get(name))
+        name: _known_part_of_member(value, fields[name].model if name in fields else None)
         for name, value in raw.items()
-        if value is not None
+        if value is not None and (name in fields or name == tag)
     }
 
 
-def _member_without_nulls(value: Any, model: type[Model] | None) -> Any:
+def _known_part_of_member(value: Any, model: type[Model] | None) -> Any:
     if model is None:
         return value
     if isinstance(value, list):
-        return [{} if item is None else without_nulls(item, model) for item in value]
-    return without_nulls(value, model)
+        return [{} if item is None else known_part(item, model) for item in value]
+    return known_part(value, model)
 
 
 def explain(problem: Exception) -> str:

@@ -108,7 +108,8 @@ def validate(resource: Resource) -> None:
 def problems_with(resource: Resource) -> list[str]:
     """Return every breach of the rules; rules are only tried on a resource of the right shape."""
     problems: list[str] = []
-    strict.clean(codec.to_known_mapping(resource), type(resource), problems)
+    if not codec.is_well_formed(resource):
+        strict.clean(codec.to_known_mapping(resource), type(resource), problems)
     if not problems:
         problems.extend(_check_metadata(resource))
         problems.extend(_CHECKS[type(resource)](resource))

@@ -1,14 +1,15 @@
 import contextlib
 import json
+from itertools import product
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from libcalico.datastore import keys
 from libcalico.errors import ValidationError
-from libcalico.resources import codec
+from libcalico.resources import codec, strict
 from libcalico.resources.bgp import BGPPeer, BGPPeerSpec
 from libcalico.resources.model import Model, ObjectMeta
 from libcalico.resources.policy import EntityRule, GlobalNetworkPolicy
@@ -100,6 +101,40 @@ def test_reading_and_writing_back_keeps_unknown_fields_at_every_level(resource, 
     assert written == as_doubles({**document["metadata"], "labels": {"a": "b"}})
 
 
+@given(resources(), documents)
+@settings(max_examples=50)
+def test_the_fast_and_the_tolerant_way_of_decoding_agree(resource, foreign):
+    for document in (json.loads(codec.encode(resource)), {"metadata": foreign, "spec": foreign}):
+        outcomes = []
+        for data in (json.dumps(document).encode(), document):
+            try:
+                decoded = codec.decode(data, kind=resource.kind)
+            except ValidationError as error:
+                outcomes.append(str(error))
+            else:
+                outcomes.append((decoded, codec.to_mapping(decoded)))
+        assert outcomes[0] == outcomes[1]
+
+
+@given(resources(), st.data())
+@settings(max_examples=60)
+def test_what_counts_as_well_formed_has_no_mistake_of_form(resource, data):
+    fields = [field for field in fields_of(type(resource.spec)) if field.model is None]
+    assume(fields)
+    field = data.draw(st.sampled_from(fields))
+    spec = resource.spec.with_(**{field.attribute: data.draw(json_values | st.floats())})
+    resource = resource.with_(spec=spec)
+    problems = []
+    strict.clean(codec.to_known_mapping(resource), type(resource), problems)
+    assert not (problems and codec.is_well_formed(resource))
+
+
+@given(resources())
+@settings(max_examples=30)
+def test_what_was_decoded_is_well_formed(resource):
+    assert codec.is_well_formed(codec.decode(codec.encode(resource)))
+
+
 @given(st.binary(max_size=60) | documents.map(lambda value: json.dumps(value).encode()))
 @settings(max_examples=200)
 def test_any_bytes_give_a_resource_or_a_validation_error(data):
@@ -162,9 +197,9 @@ def test_nulls_mean_not_set(kind):
 
 
 def test_the_key_decides_the_kind():
-    data = b'{"kind":"Node","apiVersion":"old/v1","metadata":{"name":"n"},"spec":{}}'
-    for keep_unknown in (True, False):
-        tier = codec.decode(data, kind="Tier", keep_unknown=keep_unknown)
+    data = b'{"kind":"%s","apiVersion":"old/v1","metadata":{"name":"n"},"spec":{}}'
+    for kind, keep_unknown in product((b"Node", b"Tier"), (True, False)):
+        tier = codec.decode(data % kind, kind="Tier", keep_unknown=keep_unknown)
         assert codec.encode(tier).startswith(b'{"kind":"Tier","apiVersion":"projectcalico.org/v3"')
 
 

@@ -106,6 +106,15 @@ class Port(msgspec.Struct):
     port: int = 0
 
 
+# Readers that never write pass over what they do not know.
+class _FloatingAddress(IPNAT, forbid_unknown_fields=False):
+    pass
+
+
+class _Controls(QoSControls, forbid_unknown_fields=False):
+    pass
+
+
 class _EndpointSpec(msgspec.Struct, rename="camel"):
     node: str = ""
     interface_name: str = ""
@@ -114,8 +123,8 @@ class _EndpointSpec(msgspec.Struct, rename="camel"):
     profiles: list[str] | None = None
     ports: list[Port] | None = None
     allow_spoofed_source_prefixes: list[str] | None = None
-    ip_nats: list[IPNAT] | None = msgspec.field(default=None, name="ipNATs")
-    qos_controls: QoSControls | None = None
+    ip_nats: list[_FloatingAddress] | None = msgspec.field(default=None, name="ipNATs")
+    qos_controls: _Controls | None = None
 
 
 class _Endpoint(msgspec.Struct):

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from calico_node.felix.calc import decode
 from calico_node.felix.calc.graph import Calculation
 from calico_node.felix.calc.testing.dataplane import Dataplane
 from libcalico.datastore import keys
@@ -120,3 +121,23 @@ def test_an_affinity_nested_too_deeply_is_taken():
     calculation = Calculation("here")
     calculation.on_update(keys.path_of(AffinityKey("here", "10.0.0.0/26")), DEEP)
     assert calculation.flush().problems
+
+
+def test_fields_that_another_version_stored_in_an_endpoint_are_passed_over():
+    known = {
+        "metadata": {"name": "w"},
+        "spec": {
+            "node": "h", "interfaceName": "cali1", "ipNetworks": ["10.0.0.1/32"],
+            "ipNATs": [{"internalIP": "10.0.0.1", "externalIP": "192.0.2.1"}],
+            "ports": [{"name": "p", "protocol": "TCP", "port": 1}],
+            "qosControls": {"ingressPacketRate": 5, "dscp": "10"},
+        },
+    }  # fmt: skip
+    plain = decode.endpoint(json.dumps(known).encode())
+    assert plain.value is not None
+    assert not plain.problem
+    spec = known["spec"]
+    for part in (known, known["metadata"], spec, spec["ipNATs"][0], spec["ports"][0]):
+        part["unheardOf"] = {"x": 1}
+    spec["qosControls"]["unheardOf"] = 1
+    assert decode.endpoint(json.dumps(known).encode()) == plain
