@@ -32,7 +32,11 @@ _POOLS = {"10.0.0.0/16": "a pool with room", "10.0.0.0/22": "a pool that they ne
 
 def run(report: Report) -> None:
     """Measure assigns one after the other, from threads that share compare-and-swaps, from 20 hosts."""
-    with Etcd() as etcd, Etcd() as other, _prepared(etcd.endpoint, "10.0.0.0/16", [_HOST]) as backend:
+    with (
+        Etcd() as etcd,
+        Etcd() as other,
+        _prepared(etcd.endpoint, "10.0.0.0/16", [_HOST]) as backend,
+    ):
         with PlainClient(other.endpoint) as plain:
             _one_caller(report, backend, plain)
         _many_callers(report, backend)

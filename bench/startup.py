@@ -5,14 +5,11 @@ CPU time, because that is what starting costs, however busy the machine is; the 
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from resource import RUSAGE_CHILDREN, getrusage
 
-from bench import cluster
+from bench import cluster, cpu
 from bench.measure import Report
 from calico_test.etcd import Etcd
 from libcalico.datastore import config as datastore
@@ -37,10 +34,10 @@ def run(report: Report) -> None:
     samples: dict[str, list[float]] = {name: [] for name in _COMMANDS}
     with Etcd() as etcd:
         _fill(etcd.endpoint)
-        environment = {**os.environ, "ETCD_ENDPOINTS": etcd.endpoint}
+        environment = {"ETCD_ENDPOINTS": etcd.endpoint}
         for _ in range(_ROUNDS):
             for name, argv in _COMMANDS.items():
-                samples[name].append(_cpu_ms(argv, environment))
+                samples[name].append(cpu.of_command_ms(argv, environment))
     bare = report.add(f"start-up: {_BARE}, CPU", "ms", samples.pop(_BARE))
     for name, taken in samples.items():
         result = report.add(f"start-up: {name}, CPU", "ms", taken, note=f"least {min(taken):.0f}")
@@ -51,11 +48,3 @@ def _fill(endpoint: str) -> None:
     settings = datastore.from_environment({"ETCD_ENDPOINTS": endpoint})
     with datastore.connect(settings) as backend:
         cluster.write(backend, [*cluster.basics(), Node(metadata=ObjectMeta(name="bench"))])
-
-
-def _cpu_ms(argv: Sequence[str], environment: Mapping[str, str]) -> float:
-    before = getrusage(RUSAGE_CHILDREN)
-    subprocess.run(argv, env=environment, stdout=subprocess.DEVNULL, check=True)
-    after = getrusage(RUSAGE_CHILDREN)
-    used_s = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
-    return used_s * 1000

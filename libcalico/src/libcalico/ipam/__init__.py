@@ -11,6 +11,7 @@ from libcalico.ipam.apply import IpamClient
 from libcalico.ipam.model import Attribute, IpamConfig
 from libcalico.ipam.plan.assign import AddressRequest, Assigned, AssignRequest, AssignResult
 from libcalico.ipam.plan.audit import Allocation, Audit
+from libcalico.ipam.plan.owners import OwnersRequest
 from libcalico.ipam.plan.release import ReleaseRequest
 from libcalico.ipam.plan.usage import BlockUsage, PoolUsage
 
@@ -25,6 +26,7 @@ __all__ = [
     "BlockUsage",
     "IpamClient",
     "IpamConfig",
+    "OwnersRequest",
     "PoolUsage",
     "ReleaseRequest",
 ]

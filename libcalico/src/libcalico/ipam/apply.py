@@ -15,9 +15,10 @@ from libcalico.datastore.backend import Backend
 from libcalico.errors import IpamError, NotFoundError
 from libcalico.ipam.commit import Committer, backoff
 from libcalico.ipam.model import Attribute, IpamConfig
-from libcalico.ipam.plan import assign, audit, claim, release, usage
+from libcalico.ipam.plan import assign, audit, claim, owners, release, usage
 from libcalico.ipam.plan.assign import AddressRequest, Assigned, AssignRequest, AssignResult
 from libcalico.ipam.plan.audit import Audit
+from libcalico.ipam.plan.owners import OwnersRequest
 from libcalico.ipam.plan.release import ReleaseRequest
 from libcalico.ipam.plan.usage import PoolUsage
 from libcalico.ipam.plan.view import CONFIG_KEY, View
@@ -113,6 +114,10 @@ class IpamClient:
     def ownership_of(self, address: str) -> tuple[Attribute, int]:
         """Return who owns an address, and the sequence number to release it by."""
         return self._committer.run(lambda view: release.attribute_of(view, address))
+
+    def set_owners(self, request: OwnersRequest) -> None:
+        """Write who owns an address. See :func:`~.plan.owners.set_owners` for the errors."""
+        self._committer.run(lambda view: owners.set_owners(view, request))
 
     def claim_affinity(self, host: str, cidr: str) -> None:
         """Claim one block for a host, or confirm that the host has it.

@@ -164,18 +164,31 @@ class Block:
         """Free assigned ordinals; owners of nothing disappear, the others are numbered anew."""
         freed = [n for n in dict.fromkeys(ordinals) if self.allocations[n] is not None]
         gone = set(freed)
-        allocations = [None if n in gone else old for n, old in enumerate(self.allocations)]
-        used = sorted({index for index in allocations if index is not None})
+        left = replace(
+            self,
+            allocations=tuple(None if n in gone else old for n, old in enumerate(self.allocations)),
+            unallocated=(*self.unallocated, *freed),
+            sequence_by_ordinal={
+                n: sequence for n, sequence in self.sequence_by_ordinal.items() if n not in gone
+            },
+        )
+        return left._compacted()
+
+    def own(self, ordinal: int, attribute: Attribute) -> Self:
+        """Give an assigned ordinal another owner; ordinals that shared the old one keep it."""
+        attributes, index = _shared(self.attributes or (), attribute)
+        allocations = (*self.allocations[:ordinal], index, *self.allocations[ordinal + 1 :])
+        return replace(self, allocations=allocations, attributes=attributes)._compacted()
+
+    def _compacted(self) -> Self:
+        """Return the block without owners of nothing, the others numbered anew."""
+        used = sorted({index for index in self.allocations if index is not None})
         moved = {old: new for new, old in enumerate(used)}
         owners = self.attributes or ()
         return replace(
             self,
-            allocations=tuple(None if old is None else moved[old] for old in allocations),
-            unallocated=(*self.unallocated, *freed),
+            allocations=tuple(None if old is None else moved[old] for old in self.allocations),
             attributes=tuple(owners[index] for index in used),
-            sequence_by_ordinal={
-                n: sequence for n, sequence in self.sequence_by_ordinal.items() if n not in gone
-            },
         )
 
     def disowned(self) -> Self:
