@@ -32,7 +32,7 @@ from libcalico.resources.model import Resource
 _APPLIED = 1_000
 _LISTED = 10_000
 _KEYS = 100_000
-_ROUNDS = 5
+_ROUNDS = 3
 _CALICOCTL = str(Path(sys.executable).with_name("calicoctl"))
 _POLICIES = keys.resource_prefix("GlobalNetworkPolicy")
 _ENDPOINTS = keys.resource_prefix("WorkloadEndpoint")
