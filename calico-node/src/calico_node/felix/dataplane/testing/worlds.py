@@ -25,6 +25,7 @@ from calico_node.felix.dataplane.testing.network import (
 )
 from libcalico.policy import Packet
 from libcalico.resources.endpoints import EndpointPort
+from libcalico.resources.hostendpoints import HostPort
 from libcalico.resources.model import Resource, ResourceId, id_of
 from libcalico.resources.names import SERVICE_ACCOUNT_LABEL
 from libcalico.resources.policy import (
@@ -164,11 +165,7 @@ class WorldMaker:
         return self._endpoint(f"remote{number}", "node-2", list(REMOTE[number]), "cali9")
 
     def _endpoint(self, container: str, node: str, nets: list[str], interface: str) -> Resource:
-        ports = [
-            EndpointPort(name=name, protocol=protocol, port=self._pick((*PORTS, *SOURCE_PORTS)))
-            for name, protocol in _NAMED_PORTS
-            if self._maybe(0.6)
-        ]
+        ports = [EndpointPort(**port) for port in self._named_ports()]
         labels = self._labels()
         if self._maybe(0.5):
             labels[SERVICE_ACCOUNT_LABEL] = self._pick(_ACCOUNTS)
@@ -183,6 +180,14 @@ class WorldMaker:
             ports=ports,
         )
 
+    def _named_ports(self) -> list[dict[str, Any]]:
+        numbers = (*PORTS, *SOURCE_PORTS)
+        return [
+            {"name": name, "protocol": protocol, "port": self._pick(numbers)}
+            for name, protocol in _NAMED_PORTS
+            if self._maybe(0.6)
+        ]
+
     def _host_endpoint(self, name: str) -> Resource | None:
         """Return a host endpoint; what it expects does not tell which one of them is meant."""
         if not self._maybe(_HOST_ENDPOINTS[name]):
@@ -196,6 +201,7 @@ class WorldMaker:
             expected_ips=addresses or list(STRANGERS[:1]),
             labels=self._labels(),
             profiles=["open"] if self._maybe(0.4) else self._some_profiles(),
+            ports=[HostPort(**port) for port in self._named_ports()],
         )
 
     def _network_set(self, number: int) -> Resource | None:
