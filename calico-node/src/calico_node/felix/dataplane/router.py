@@ -251,6 +251,10 @@ class Router:
                     for interface in self._links.take(link, is_gone=is_gone):
                         self._forget_dead(interface)
                         changed.add(interface)
+                        if (
+                            is_gone
+                        ):  # and may be back in the next event, with its number, not its settings
+                            self._configure(interface)
                 case monitor.RouteEvent(route=route, is_gone=is_gone):
                     touched |= self._take_route(route, is_gone=is_gone)
         for interface in changed:

@@ -144,6 +144,19 @@ def test_interfaces_answer_for_their_gateway_and_forward(netns, router):
     assert sysctl("net.ipv6.conf.cali1.accept_ra") == "0"
 
 
+def test_an_interface_that_was_away_is_set_up_anew_though_it_has_its_number_again(netns, router):
+    make = "ip link add cali1 index 77 type veth peer name in1; ip link set cali1 up"
+    answers = ["cat", "/proc/sys/net/ipv4/conf/cali1/proxy_arp"]
+    netns.run(["sh", "-c", make])
+    apply(netns, router)
+    follow(netns, router, lambda: netns.run(answers).stdout.strip() == "1")
+    netns.call(router.take_events)
+    netns.run(["sh", "-c", f"ip link delete cali1; {make}"])
+    assert netns.run(answers).stdout.strip() == "0"
+    netns.call(router.take_events)
+    assert netns.run(answers).stdout.strip() == "1"
+
+
 def test_routes_of_others_are_left_alone(netns, router):
     add_interface(netns)
     netns.run(["ip", "route", "add", "192.0.2.0/24", "dev", "cali1"])
