@@ -10,7 +10,17 @@ from pathlib import Path
 from bench import curves
 from bench.measure import Report
 
-SUBJECTS = (*("labels", "startup", "client", "ipam", "felix", "repair", "scale", "packets", "cni"),)
+SUBJECTS = (
+    "labels",
+    "startup",
+    "client",
+    "ipam",
+    "felix",
+    "repair",
+    "scale",
+    "packets",
+    "cni",
+)
 
 
 def main() -> int:
