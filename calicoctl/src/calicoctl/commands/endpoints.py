@@ -6,7 +6,7 @@ Source of the words: python-era reference, section 1.5.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from calicoctl import endpointprofiles
@@ -86,19 +86,19 @@ def summary(found: Iterable[WorkloadEndpoint]) -> str:
 
 def detailed(client: Client, found: Sequence[WorkloadEndpoint]) -> str:
     """Return the endpoints, each with its addresses, profiles and the state that Felix reports."""
-    states = _states(client, {stored.spec.node for stored in found})
-    rows = [_row(stored, states) for stored in found]
+    told = states(client, found)
+    rows = [_row(stored, state) for stored, state in zip(found, told, strict=True)]
     return grid(_DETAILED, rows, between=True)
 
 
-def _row(stored: WorkloadEndpoint, states: Mapping[str, str]) -> Sequence[str]:
+def _row(stored: WorkloadEndpoint, state: str) -> Sequence[str]:
     spec = stored.spec
     return (
         *(spec.node, spec.orchestrator, workload_of(stored), spec.endpoint),
         "\n".join(spec.ip_networks),
         spec.mac,
         "\n".join(spec.profiles),
-        states.get(_status_key(stored), _UNREPORTED),
+        state,
     )
 
 
@@ -112,11 +112,12 @@ def _status_key(stored: WorkloadEndpoint) -> str:
     return keys.path_of(key)
 
 
-def _states(client: Client, hosts: Iterable[str]) -> dict[str, str]:
-    """Return status key → state, of the endpoints of hosts whose Felix reports them."""
-    prefixes = [keys.status_prefix(host) for host in sorted(hosts)]
+def states(client: Client, found: Sequence[WorkloadEndpoint]) -> list[str]:
+    """Return the state of each endpoint, as the Felix of its host reports it."""
+    prefixes = [keys.status_prefix(host) for host in sorted({e.spec.node for e in found})]
     items = client.backend.read(*prefixes).items if prefixes else ()
-    return {item.key: _state(item.value) for item in items}
+    reported = {item.key: _state(item.value) for item in items}
+    return [reported.get(_status_key(stored), _UNREPORTED) for stored in found]
 
 
 def _state(value: bytes) -> str:

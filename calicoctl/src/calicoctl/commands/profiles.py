@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from calicoctl import profilerules
+from calicoctl.commands import endpoints
 from calicoctl.grid import grid
 from libcalico.client import Client
 from libcalico.errors import CalicoError, NotFoundError, ValidationError
 from libcalico.resources import codec
+from libcalico.resources.endpoints import WorkloadEndpoint
 from libcalico.resources.model import API_VERSION, ObjectMeta
 from libcalico.resources.policy import EntityRule, Rule
 from libcalico.resources.profiles import Profile, ProfileSpec
@@ -53,20 +54,19 @@ def table(client: Client, *, detailed: bool) -> str:
     names = sorted(profile.name for profile in client.profiles.list())
     if not detailed:
         return grid(("Name",), [(name,) for name in names])
-    endpoints = client.workloadendpoints.list()
+    found = client.workloadendpoints.list()
+    members = list(zip(found, endpoints.states(client, found), strict=True))
     rows: list[Sequence[str]] = []
     for name in names:
-        members = [e for e in endpoints if name in e.spec.profiles]
-        rows += [
-            (name, e.spec.node, e.spec.orchestrator, _workload(e), e.spec.endpoint, "active")
-            for e in members
-        ] or [(name, *["None"] * (len(_MEMBERS) - 1))]
+        rows += [_member(name, e, state) for e, state in members if name in e.spec.profiles] or [
+            (name, *["None"] * (len(_MEMBERS) - 1))
+        ]
     return grid(_MEMBERS, rows)
 
 
-def _workload(endpoint: Any) -> str:
-    spec = endpoint.spec
-    return str(spec.pod or spec.container_id or spec.workload)
+def _member(name: str, stored: WorkloadEndpoint, state: str) -> Sequence[str]:
+    spec = stored.spec
+    return name, spec.node, spec.orchestrator, endpoints.workload_of(stored), spec.endpoint, state
 
 
 def tags(client: Client, name: str) -> str:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from calicoctl.commands import endpoints
+from calicoctl.commands import endpoints, profiles
 from calicoctl.commands.endpoints import Filter
 from libcalico.client import Client
 from libcalico.datastore.memory import MemoryBackend, MemoryStore
@@ -81,6 +81,13 @@ def test_the_state_is_what_felix_reports(client):
     shown = rows(endpoints.detailed(client, endpoints.matching(client, Filter(host="n1"))))
     assert [row[-1] for row in shown] == ["up", "unknown", "unknown"]
     assert shown[0][:5] == ["n1", "cni", "abc", "eth0", "10.65.0.1/32"]
+    client.profiles.create(Profile(metadata=ObjectMeta(name="web")))
+    client.profiles.create(Profile(metadata=ObjectMeta(name="unused")))
+    members = rows(profiles.table(client, detailed=True))
+    assert ["unused", *["None"] * 5] in members
+    web = [e for e in endpoints.matching(client, Filter()) if "web" in e.spec.profiles]
+    assert sorted(row[1] for row in members if row[0] == "web") == sorted(e.spec.node for e in web)
+    assert [row[-1] for row in members if row[1:5] == ["n1", "cni", "abc", "eth0"]] == ["up"]
 
 
 def test_one_endpoint_is_meant_or_it_is_told_how_to_say_which(client):
