@@ -1,7 +1,8 @@
 """Many resources, one outcome: the words that calicoctl ends a batch with.
 
 Source of the wording: calico-control-plane reference, section 6.3; but where Go Calico speaks of "the
-first N" resources, whichever they were, only their number is told.
+first N" resources, whichever they were, only their number is told. Deletions tell each failure in a
+line of its own.
 """
 
 from __future__ import annotations
@@ -58,22 +59,31 @@ class Outcome:
         """Whether nothing failed."""
         return not self.errors
 
-    def text(self) -> str:
-        """Return the closing message."""
-        past, one_kind = _PAST[self.verb], len(set(self.kinds)) == 1
-        subject = f"'{self.kinds[0]}' resource" if one_kind else "resource"
-        listed = f"[{', '.join(self.errors)}]"
-        failed = "Failed" if self.verb == "delete" else "failed"
+    def news(self) -> str:
+        """Return what went well, for standard output; "" if nothing did, or the complaint tells it."""
+        if self.succeeded or (self.verb == "delete" and self.done):
+            return f"Successfully {_PAST[self.verb]} {self.done} {self._subject}(s)"
+        return ""
+
+    @property
+    def _subject(self) -> str:
+        return f"'{self.kinds[0]}' resource" if len(set(self.kinds)) == 1 else "resource"
+
+    def complaint(self) -> str:
+        """Return what failed, for standard error; "" if nothing did."""
+        past, subject, listed = _PAST[self.verb], self._subject, f"[{', '.join(self.errors)}]"
         if self.succeeded:
-            return f"Successfully {past} {self.done} {subject}(s)"
+            return ""
+        if self.verb == "delete":
+            return "\n".join(f"Failed to delete {subject}: {error}" for error in self.errors)
         if self.done:
             return (
                 f"Partial success: {past} {self.done} out of {len(self.kinds)} {subject}s:\n"
                 f"hit error(s): {listed}"
             )
         if len(self.kinds) == 1:
-            return f"{failed} to {self.verb} {subject}: {listed}"
-        return f"{failed} to {self.verb} any {subject}s: {listed}"
+            return f"failed to {self.verb} {subject}: {listed}"
+        return f"failed to {self.verb} any {subject}s: {listed}"
 
 
 def groups(resources: Sequence[Resource]) -> Iterator[list[Resource]]:

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -341,3 +342,69 @@ def test_the_commands_of_the_readme_work_as_pasted(ctl):
     )
     assert done.stderr == ""
     assert done.stdout.endswith("Successfully deleted 1 'IPPool' resource(s)\n")
+
+
+HELP = "Use flag '--help' to read about a specific subcommand"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "first", "second"),
+    [
+        (
+            ("get", "--foo"),
+            f"invalid option: 'calicoctl get --foo'. {HELP}",
+            "No such option '--foo'.",
+        ),
+        (("foo",), f'unknown command: "foo". {HELP}', "No such command 'foo'."),
+        (
+            ("ipam", "foo"),
+            f"invalid option: 'calicoctl ipam foo'. {HELP}",
+            "No such command 'foo'.",
+        ),
+    ],
+)
+def test_wrong_words_are_answered_as_by_go(ctl, arguments, first, second):
+    code, out, err = ctl(*arguments)
+    lines = err.splitlines()
+    assert (code, out, lines[:2]) == (1, "", [first, second])
+    assert lines[2].startswith("Usage: calicoctl")
+
+
+def test_an_unknown_log_level_and_an_empty_folder_are_one_line(ctl):
+    levels = "panic, fatal, error, warn, info, debug"
+    done = ctl("-l", "loud", "get", "nodes")
+    assert tuple(done) == (1, "", f"Unknown log level: loud; there are {levels}\n")
+    (ctl.folder / "empty").mkdir()
+    done = ctl("apply", "-f", "empty")
+    assert tuple(done) == (1, "", "no resources specified in file empty\n")
+
+
+def test_the_first_years_started_a_node_without_run(ctl):
+    old, new = (
+        ctl("node", *words, "--ip=10.0.0.1", "--no-pull", "--detach=false", "--dryrun")
+        for words in ((), ("run",))
+    )
+    assert (old.code, old.out) == (0, new.out)
+    assert "--rm" in new.out
+    assert new.out == ctl.ok("node", "run", "--ip=10.0.0.1", "--init-system", "--dryrun")
+    assert old.err == "calicoctl node is deprecated, use calicoctl node run\n"
+    assert "Commands:" in ctl.ok("node", "--help")
+
+
+def test_version_is_polled_until_ctrl_c(ctl, make):
+    ctl.apply(make("Tier", "t", {}))
+    command = ["env", "--default-signal=INT", *ctl.command("version", "--poll=10ms")]
+    with subprocess.Popen(command, env=ctl.environ, stdout=subprocess.PIPE, text=True) as process:
+        watchdog = threading.Timer(60, process.kill)
+        watchdog.start()
+        try:
+            assert "Cluster Version:   unknown\n" in iter(process.stdout.readline, "")
+            value = ctl.stored("clusterinformations", "default")
+            value["spec"]["calicoVersion"] = "v3.32.9"
+            ctl.put("clusterinformations", "default", value)
+            assert "Cluster Version:   v3.32.9\n" in iter(process.stdout.readline, "")
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 130
+        finally:
+            watchdog.cancel()
+            process.kill()

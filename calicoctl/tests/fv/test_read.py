@@ -151,7 +151,7 @@ def test_export_leaves_out_what_belongs_to_the_cluster(filled):
         (("get", "nodes", "-o", "xml"), "unrecognized output format 'xml'"),
         (("get", "nodes", "--namespce", "x"), "--namespace"),
         (("gte", "nodes"), "Did you mean 'get'?"),
-        (("--log-level", "loud", "get", "nodes"), "'loud' is not one of"),
+        (("--log-level", "loud", "get", "nodes"), "Unknown log level: loud"),
         (("patch", "pool", "demo"), "--patch"),
         (("patch", "pool", "demo", "-p", "{"), "patch: not JSON"),
         (("patch", "pool", "demo", "-p", "[]"), "patch: expected a JSON object"),

@@ -415,3 +415,23 @@ def test_deleting_a_node_takes_along_what_hangs_on_it(ctl, make):
 
 def test_a_manifest_can_come_from_a_pipe(ctl, pool):
     ctl.ok("apply", "-f", "/dev/stdin", stdin=yaml.safe_dump(pool))
+
+
+@pytest.mark.parametrize("form", ["strategic", "merge", "json"])
+def test_patches_of_any_type_are_merged_as_by_go(ctl, make, form):
+    ctl.apply(make("Tier", "t", {"order": 1, "defaultAction": "Pass"}))
+    ctl.ok("patch", "tier", "t", "-t", form, "-p", '{"spec": {"order": 5}}')
+    assert ctl.stored("tiers", "t")["spec"] == {"order": 5, "defaultAction": "Pass"}
+    done = ctl("patch", "tier", "t", "-t", form, "-p", '[{"op": "remove", "path": "/spec/order"}]')
+    assert (done.code, "expected a JSON object" in done.err) == (1, True)
+
+
+def test_deletions_tell_what_was_done_and_each_failure(ctl, make):
+    ctl.apply(make("Tier", "t", {}))
+    code, out, err = ctl("delete", "tier", "gone", "t", "default")
+    assert (code, out) == (1, "Successfully deleted 1 'Tier' resource(s)\n")
+    failed = "Failed to delete 'Tier' resource: "
+    assert err.splitlines() == [
+        f"{failed}resource does not exist: Tier(gone) with error: <nil>",
+        f"{failed}operation delete is not supported on Tier(default): Cannot delete default tier",
+    ]

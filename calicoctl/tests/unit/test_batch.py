@@ -30,32 +30,41 @@ def test_what_may_be_written_together_is():
 
 
 def test_all_of_one_kind():
-    assert (
-        Outcome("apply", ["IPPool"], 1, []).text() == "Successfully applied 1 'IPPool' resource(s)"
+    outcome = Outcome("apply", ["IPPool"], 1, [])
+    assert (outcome.news(), outcome.complaint()) == (
+        "Successfully applied 1 'IPPool' resource(s)",
+        "",
     )
 
 
 def test_all_of_several_kinds():
-    assert (
-        Outcome("create", ["IPPool", "Tier"], 2, []).text() == "Successfully created 2 resource(s)"
-    )
+    outcome = Outcome("create", ["IPPool", "Tier"], 2, [])
+    assert outcome.news() == "Successfully created 2 resource(s)"
 
 
 def test_some():
-    text = Outcome("delete", ["IPPool", "IPPool"], 1, ["gone"]).text()
-    assert text == "Partial success: deleted 1 out of 2 'IPPool' resources:\nhit error(s): [gone]"
-
-
-def test_none_of_one():
-    assert Outcome("apply", ["Tier"], 0, ["no"]).text() == "failed to apply 'Tier' resource: [no]"
-
-
-def test_none_of_several():
-    assert (
-        Outcome("apply", ["Tier", "IPPool"], 0, ["no"]).text()
-        == "failed to apply any resources: [no]"
+    outcome = Outcome("create", ["IPPool", "IPPool"], 1, ["there"])
+    assert (outcome.news(), outcome.complaint()) == (
+        "",
+        "Partial success: created 1 out of 2 'IPPool' resources:\nhit error(s): [there]",
     )
 
 
-def test_deletions_begin_with_a_capital_as_in_go():
-    assert Outcome("delete", ["Tier"], 0, ["no"]).text().startswith("Failed to delete 'Tier'")
+def test_none_of_one():
+    outcome = Outcome("apply", ["Tier"], 0, ["no"])
+    assert outcome.complaint() == "failed to apply 'Tier' resource: [no]"
+
+
+def test_none_of_several():
+    outcome = Outcome("apply", ["Tier", "IPPool"], 0, ["no"])
+    assert outcome.complaint() == "failed to apply any resources: [no]"
+
+
+def test_deletions_tell_each_failure_in_a_line_of_its_own_as_in_go():
+    some = Outcome("delete", ["Tier", "Tier", "Tier"], 1, ["gone", "built in"])
+    assert some.news() == "Successfully deleted 1 'Tier' resource(s)"
+    assert some.complaint() == (
+        "Failed to delete 'Tier' resource: gone\nFailed to delete 'Tier' resource: built in"
+    )
+    none = Outcome("delete", ["Tier", "IPPool"], 0, ["gone"])
+    assert (none.news(), none.complaint()) == ("", "Failed to delete resource: gone")

@@ -62,8 +62,11 @@ def run(arguments: Sequence[str]) -> int:
         raise KeyboardInterrupt from error
     except click.exceptions.Exit as error:
         return error.exit_code
+    except click.UsageError as error:
+        click.echo(_usage_text(error, arguments), err=True)
+        return FAILED
     except click.ClickException as error:
-        error.show()
+        click.echo(error.format_message(), err=True)
         return FAILED
     except CalicoError as error:
         click.echo(str(error), err=True)
@@ -71,6 +74,28 @@ def run(arguments: Sequence[str]) -> int:
     except OSError as error:
         return _refused_by_system(error)
     return code if isinstance(code, int) else 0
+
+
+def _usage_text(error: click.UsageError, arguments: Sequence[str]) -> str:
+    """Return Go Calico's sentence, which scripts may look for, what is wrong, and what would be right."""
+    first = f"invalid option: '{' '.join(['calicoctl', *arguments])}'."
+    if isinstance(error, click.NoSuchCommand) and error.ctx and error.ctx.parent is None:
+        first = f'unknown command: "{error.command_name}".'
+    lines = [f"{first} Use flag '--help' to read about a specific subcommand"]
+    lines.append(error.format_message())
+    return "\n".join([*lines, error.ctx.get_usage()] if error.ctx else lines)
+
+
+class _Level(click.Choice[str]):
+    """A log level; of others Go Calico says that they are unknown."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """As click does."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            known = ", ".join(_LEVELS)
+            raise click.ClickException(f"Unknown log level: {value}; there are {known}") from error
 
 
 def _refused_by_system(error: OSError) -> int:
@@ -97,7 +122,7 @@ def _refused_by_system(error: OSError) -> int:
 @click.option(
     "-l",
     "--log-level",
-    type=click.Choice(_LEVELS),
+    type=_Level(_LEVELS),
     default="panic",
     show_default=True,
     help="What to log on standard error.",

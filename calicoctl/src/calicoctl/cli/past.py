@@ -95,7 +95,7 @@ def diff(given: Input, connection: Access) -> None:
     text = "".join(differences.unified(change) for change in done.changes)
     click.echo(text, nl=False)
     if not done.outcome.succeeded:
-        click.echo(done.outcome.text(), err=True)
+        click.echo(done.outcome.complaint(), err=True)
         raise click.exceptions.Exit(_TROUBLE)
     if text:
         raise click.exceptions.Exit(_DIFFERENT)

@@ -205,9 +205,9 @@ def get(
     "-t",
     "--type",
     "form",
-    type=click.Choice(["strategic", "merge"]),
+    type=click.Choice(["strategic", "merge", "json"]),
     default="strategic",
-    help="Both mean the same for Calico's resources: objects are merged, lists replaced.",
+    help="As in Go Calico all mean the same: objects are merged, lists replaced.",
 )
 @access
 @namespace
@@ -276,19 +276,32 @@ def validate(given: Input) -> None:
         _finish(Outcome("validate", [r.kind for r in resources], len(resources), []))
 
 
-@click.command("version", cls=Command, examples=("calicoctl version", "calicoctl version --client"))
+@click.command(
+    "version",
+    cls=Command,
+    examples=("calicoctl version", "calicoctl version --client", "calicoctl version --poll=10s"),
+)
 @click.option("--client", "client_only", is_flag=True, help="Do not ask the cluster.")
+@click.option(
+    "--poll",
+    metavar="DURATION",
+    default="0",
+    help="Ask the cluster this often (1s, 10m, 2h), and show what changed, until Ctrl-C.",
+)
 @access
-def show_version(client_only: bool, connection: Access) -> None:
+def show_version(client_only: bool, poll: str, connection: Access) -> None:
     """Show the version of this program and of the cluster."""
     from calicoctl.commands import version  # noqa: PLC0415 - only this command needs it
 
+    period_s = version.period_s(poll)
     click.echo(version.of_client())
-    if not client_only:
-        from calicoctl.session import connected  # noqa: PLC0415 - loads the driver
+    if client_only:
+        return
+    from calicoctl.session import connected  # noqa: PLC0415 - loads the driver
 
-        with connected(Access(connection.config, any_version=True)) as client:
-            click.echo(version.of_cluster(client))
+    with connected(Access(connection.config, any_version=True)) as client:
+        for text in version.changes(client, period_s):
+            click.echo(text)
 
 
 def _watch(
@@ -374,8 +387,10 @@ def _rehearse(
 
 def _finish(outcome: Outcome) -> None:
     """Print how a batch ended and leave with its exit code."""
-    click.echo(outcome.text(), err=not outcome.succeeded)
+    if news := outcome.news():
+        click.echo(news)
     if not outcome.succeeded:
+        click.echo(outcome.complaint(), err=True)
         raise click.exceptions.Exit(FAILED)
 
 

@@ -39,8 +39,19 @@ _VARIABLES = {
 _TIMEOUT_S = 60.0
 
 
+class _Node(Group):
+    """In the first years ``calicoctl node --ip=...`` started the node; it still does."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does; options without a command are those of run."""
+        if args and args[0].startswith("-") and args[0] not in ctx.help_option_names:
+            click.echo("calicoctl node is deprecated, use calicoctl node run", err=True)
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
 @click.group(
-    cls=Group,
+    cls=_Node,
     lazy={
         "bgp": "calicoctl.cli.imperative:node_bgp",
         "remove": "calicoctl.cli.imperative:node_remove",
@@ -90,7 +101,11 @@ def node() -> None:
 @click.option(
     "--timeout", "timeout_s", type=float, help="Seconds to wait until ready.  [default: 60]"
 )
-@click.option("--foreground", is_flag=True, help="Stay with the services until they end.")
+@click.option(
+    *("--foreground", "--init-system"), is_flag=True, help="Stay with the services until they end."
+)
+@click.option("--detach", type=bool, hidden=True, help="In the first years: not --foreground.")
+@click.option("--no-pull", is_flag=True, hidden=True, help="Docker has the image, or gets it.")
 @click.option("--dryrun", is_flag=True, help="Print the command and its settings, do nothing.")
 def run(**options: Any) -> None:
     """Start Calico's services on this host.
@@ -98,6 +113,8 @@ def run(**options: Any) -> None:
     They are Felix, the BGP agent with BIRD, and the workload server. Returns when they are ready.
     """
     settings = _settings(options)
+    if options["detach"] is False:
+        options["foreground"] = True
     if options["runtime"] == "docker":
         _run_container(options, settings)
     else:

@@ -76,7 +76,7 @@ def add(client: Client, cidrs: Sequence[Cidr], *, ipip: bool, nat_outgoing: bool
         wanted.append(complete)
     outcome = rehearse.write_atomically("apply", wanted, client)
     if not outcome.succeeded:
-        raise CalicoError(outcome.text())
+        raise CalicoError(outcome.complaint())
 
 
 def _new(cidr: Cidr) -> IPPool:

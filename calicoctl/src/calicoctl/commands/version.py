@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from libcalico.errors import NotFoundError
+from libcalico.errors import NotFoundError, UnavailableError, ValidationError
 
 if TYPE_CHECKING:
     from libcalico.client import Client
@@ -33,3 +35,41 @@ def of_cluster(client: Client) -> str:
         f"Cluster Version:   {spec.calico_version or 'unknown'}\n"
         f"Cluster Type:      {spec.cluster_type or 'unknown'}"
     )
+
+
+def period_s(text: str) -> float:
+    """Return how many seconds a Go duration is; 0 is once.
+
+    Raises:
+        ValidationError: it is none.
+    """
+    from libcalico.resources import durations  # noqa: PLC0415 - few look more than once
+
+    period = durations.parse_duration(text)
+    if period < 0:
+        raise ValidationError(f"--poll: {text} is less than nothing")
+    return period
+
+
+def changes(
+    client: Client, period_s: float, pause: Callable[[float], None] = time.sleep
+) -> Iterator[str]:
+    """Yield the cluster's version and type; with a period, again whenever they have changed, for ever.
+
+    A datastore that goes away while it is polled is waited for.
+
+    Raises:
+        NotFoundError: the datastore holds no cluster yet.
+        UnavailableError: it did not answer the first time.
+    """
+    told = of_cluster(client)
+    yield told
+    while period_s:
+        pause(period_s)
+        try:
+            latest = of_cluster(client)
+        except (NotFoundError, UnavailableError):
+            continue
+        if latest != told:
+            told = latest
+            yield told

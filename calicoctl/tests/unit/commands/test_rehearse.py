@@ -77,7 +77,7 @@ def test_atomic_is_all_or_nothing(before, batch, verb):
         assert client.backend.store.revision <= revision + 1
     else:
         assert (specs(client), outcome.done) == (start, 0)
-        assert "nothing was written" in outcome.text()
+        assert "nothing was written" in outcome.complaint()
 
 
 def test_another_writer_makes_it_try_again():

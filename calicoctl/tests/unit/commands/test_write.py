@@ -46,7 +46,7 @@ def resources(tmp_path, text=MANIFEST, namespace=None):
 
 def test_apply_creates_and_then_replaces(client, tmp_path):
     first = write.run("apply", resources(tmp_path), client)
-    assert first.text() == "Successfully applied 2 resource(s)"
+    assert first.news() == "Successfully applied 2 resource(s)"
     changed = MANIFEST.replace("{team: a}", "{team: b}").replace("10}", "20}")
     assert write.run("apply", resources(tmp_path, changed), client).succeeded
     stored = client.networkpolicies.get("web", "default")
@@ -58,7 +58,7 @@ def test_create_refuses_what_exists_and_goes_on(client, tmp_path):
     write.run("create", resources(tmp_path)[:1], client)
     outcome = write.run("create", resources(tmp_path), client)
     assert outcome.done == 1
-    assert "resource already exists: NetworkPolicy(default/web)" in outcome.text()
+    assert "resource already exists: NetworkPolicy(default/web)" in outcome.complaint()
     again = write.run("create", resources(tmp_path), client, ignore=AlreadyExistsError)
     assert again.succeeded
 
@@ -66,7 +66,7 @@ def test_create_refuses_what_exists_and_goes_on(client, tmp_path):
 def test_replace_refuses_what_does_not_exist(client, tmp_path):
     outcome = write.run("replace", resources(tmp_path)[:1], client)
     assert not outcome.succeeded
-    assert "does not exist" in outcome.text()
+    assert "does not exist" in outcome.complaint()
 
 
 def test_delete_removes_and_may_skip_what_is_gone(client, tmp_path):
@@ -97,7 +97,7 @@ def test_the_namespace_option_must_agree(tmp_path):
 def test_cluster_information_is_read_only(client, tmp_path):
     text = "apiVersion: projectcalico.org/v3\nkind: ClusterInformation\nmetadata: {name: default}\n"
     outcome = write.run("apply", resources(tmp_path, text), client)
-    assert "resource is readonly" in outcome.text()
+    assert "resource is readonly" in outcome.complaint()
 
 
 def test_patch_changes_a_field_and_keeps_the_others(client, tmp_path):
@@ -172,7 +172,7 @@ def test_a_datastore_that_goes_away_half_way_leaves_an_account_of_what_was_done(
         return write.run("create", resources(tmp_path), Client(Leaving(writes)), writers=writers)
 
     outcome = create(5)
-    assert outcome.text() == (
+    assert outcome.complaint() == (
         "Partial success: created 1 out of 2 resources:\nhit error(s): [datastore: gone]"
     )
     with pytest.raises(UnavailableError):
