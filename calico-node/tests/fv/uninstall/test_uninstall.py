@@ -37,6 +37,18 @@ def look(host):
     return [VARIABLE.sub("", line).strip() for line in host.sh(LOOK).splitlines()]
 
 
+def settled(host):
+    """What there is once two looks agree: services that have just begun still write files."""
+    looks = [look(host)]
+
+    def is_settled():
+        looks.append(look(host))
+        return looks[-1] == looks[-2]
+
+    processes.wait_until(is_settled, "nothing changes any more", deadline_s=20)
+    return looks[-1]
+
+
 def commands(host):
     members = processes.members(host.holder.namespace_ids())
     return sorted(Path(f"/proc/{p.pid}/cmdline").read_bytes() for p in members)
@@ -95,7 +107,7 @@ def test_services_whose_supervisor_was_killed_go_too(host):
 
 def test_it_asks_first(host):
     start(host)
-    during = look(host)
+    during = settled(host)
     refused = host.run(["calico-node", "uninstall"], stdin="n\n", check=False)
     assert refused.returncode == 1
     assert "Workloads lose their network" in refused.stdout
