@@ -74,7 +74,6 @@ NOT_APPLICABLE: Final[Mapping[str, str]] = MappingProxyType(_not_applicable())
 #: Parameters that mean something here and have no effect yet.
 NOT_YET: Final[frozenset[str]] = frozenset(
     {
-        "RemoveExternalRoutes",
         "RequireMTUFile",
     }
 )

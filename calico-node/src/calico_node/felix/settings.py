@@ -173,6 +173,7 @@ def route_settings(config: Config, hostname: str = "") -> RouteSettings:
         is_disabled=config["RouteSyncDisabled"],
         overlay=overlay_settings(config, hostname),
         floating_ips=_has_floating_ips(config),
+        removes_strays=config["RemoveExternalRoutes"],
     )
 
 

@@ -1,8 +1,9 @@
 """Keeps the routes and interface settings of this host as they are wanted. Synchronous.
 
 Ours are: routes through workload interfaces with our priority, and those with our protocol number that lead
-nowhere or to another node. Nothing else is looked at. What another process removes or changes is put right
-as soon as the kernel tells; after lost notifications everything is read anew.
+nowhere or to another node. What another process removes or changes is put right as soon as the kernel tells;
+after lost notifications everything is read anew. Whatever else leads through workload interfaces is removed
+after a grace period, if it is so configured. Nothing else is looked at.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from dataclasses import dataclass, field, replace
 
 from calico_node.felix import metrics
 from calico_node.felix.dataplane.routelinks import RouteLinks
+from calico_node.felix.dataplane.strayroutes import StrayRoutes
 from calico_node.felix.dataplane.workloadlinks import WorkloadLinks
 from calico_node.felix.messages import EndpointId, LocalEndpoint
+from calico_node.felix.routes import strays
 from calico_node.felix.routes.overlay import OverlaySettings
 from calico_node.felix.routes.plan import Installed, Operation, Target, Wanted, plan
 from libcalico.errors import NetlinkError, OverrunError
@@ -39,6 +42,8 @@ class RouteSettings:
         overlay: what tunnels depend on.
         floating_ips: whether there are routes to floating addresses, too.
         is_disabled: whether routes are left to others, as they are.
+        removes_strays: whether routes of others do not stay on workload interfaces.
+        grace_s: how long a route that nobody wants may stay there.
     """
 
     interface_prefixes: tuple[str, ...] = ("cali",)
@@ -52,6 +57,8 @@ class RouteSettings:
     overlay: OverlaySettings = field(default_factory=OverlaySettings)
     floating_ips: bool = False
     is_disabled: bool = False
+    removes_strays: bool = True
+    grace_s: float = strays.GRACE_S
 
 
 class Router:
@@ -64,6 +71,7 @@ class Router:
         self._workloads = WorkloadLinks(ipv6=settings.ipv6)
         self._installed: dict[Cidr, Installed] = {}
         self._waiting: set[Cidr] = set()
+        self._strays = StrayRoutes(self._is_stray)
         self._is_started = False
         with ExitStack() as stack:
             self._socket = stack.enter_context(NetlinkSocket(NETLINK_ROUTE))
@@ -85,7 +93,8 @@ class Router:
     def describe(self) -> list[str]:
         """Return a line for each route that is installed or waits, for people."""
         lines = [f"{d} {self._describe(self._installed[d])}" for d in sorted(self._installed)]
-        return lines + [f"{destination} waits" for destination in sorted(self._waiting)]
+        lines += [f"{destination} waits" for destination in sorted(self._waiting)]
+        return lines + self._strays.describe()
 
     def _describe(self, way: Installed) -> str:
         if not way.index:
@@ -120,11 +129,13 @@ class Router:
             self._configure(interface)
 
     def reconfigure(self, settings: RouteSettings) -> None:
-        """Take over another configuration and install every route anew. Raises as :meth:`start`.
+        """Take over another configuration; install every route anew if need be. Raises as :meth:`start`.
 
         Routes that are left to others from now on stay as they are.
         """
-        if settings == replace(self._settings, overlay=settings.overlay):
+        if self._differs_in_strays(settings):
+            self._settings = settings
+            self.recover()
             return
         try:
             if not (settings.is_disabled or self._settings.is_disabled):
@@ -136,6 +147,15 @@ class Router:
             self._workloads = WorkloadLinks(ipv6=settings.ipv6)
             self._is_started = False
         self.start()
+
+    def _differs_in_strays(self, settings: RouteSettings) -> bool:
+        """Whether our own routes are the same in another configuration."""
+        return settings == replace(
+            self._settings,
+            overlay=settings.overlay,
+            removes_strays=settings.removes_strays,
+            grace_s=settings.grace_s,
+        )
 
     def apply(
         self,
@@ -189,13 +209,14 @@ class Router:
             self._sync(None)
 
     def retry(self) -> None:
-        """Try what failed again. Raises as :meth:`start`."""
+        """Try what failed again, and remove what nobody wants. Raises as :meth:`start`."""
         if not self._is_started:
             self.start()
         for interface in list(self._workloads.unconfigured):
             self._configure(interface)
         if self._waiting:
             self._sync(set(self._waiting))
+        self._strays.remove(self._socket, self._settings.grace_s)
 
     def audit(self) -> None:
         """Read links and routes anew, and put right what nothing told of. Raises as :meth:`start`."""
@@ -270,10 +291,11 @@ class Router:
     def _read(self) -> None:
         self._links.read(links.list_links(self._socket))
         self._installed.clear()
-        for version in self._versions():
-            for route in routes.list_routes(self._socket, version):
-                if self._is_ours(route):
-                    self._installed[route.dst] = _installed(route)
+        present = [r for v in self._versions() for r in routes.list_routes(self._socket, v)]
+        unwanted = self._strays.read(present)
+        for route in present:
+            if route not in unwanted and self._is_ours(route):
+                self._installed[route.dst] = _installed(route)
 
     def _versions(self) -> tuple[int, ...]:
         """Return the families whose routes are ours to keep."""
@@ -287,16 +309,32 @@ class Router:
         is_felix = route.protocol == routes.PROTOCOL_FELIX
         if route.type == routes.BLACKHOLE or route.gateway is not None:
             return is_felix
+        is_on_workload = self._links.is_workload(self._links.name(route.oif))
+        return is_on_workload and self._has_our_key(route) and route.dst in self._wanted.targets
+
+    def _has_our_key(self, route: Route) -> bool:
+        """Whether a route is in the place of one to a workload."""
         return (
-            self._links.is_workload(self._links.name(route.oif))
-            and route.priority == self._settings.priorities[route.dst.version]
-            and route.dst.is_address
+            route.dst.is_address and route.priority == self._settings.priorities[route.dst.version]
         )
+
+    def _is_stray(self, route: Route) -> bool:
+        """Whether a route leads through workloads' interfaces though nobody wants it there."""
+        names = map(self._links.name, strays.ways(route))
+        is_left_to_others = route.dst.version not in self._versions()
+        if is_left_to_others or strays.is_of_the_link(route):
+            return False
+        if not all(map(self._links.is_workload, names)):
+            return False
+        if self._is_ours(route):
+            return False
+        is_as_we_make_it = route.protocol == self._settings.protocol and self._has_our_key(route)
+        return is_as_we_make_it or self._settings.removes_strays
 
     def _take_route(self, route: Route, *, is_gone: bool) -> set[Cidr]:
         """Note what somebody did to a route of ours; return its destination if it is to be looked at."""
         there = self._installed.get(route.dst)
-        if not self._is_ours(route):
+        if self._strays.take(route, is_gone=is_gone) or not self._is_ours(route):
             return set()
         seen = _installed(route)
         if is_gone and there == seen:

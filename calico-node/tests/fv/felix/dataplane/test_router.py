@@ -157,13 +157,103 @@ def test_an_interface_that_was_away_is_set_up_anew_though_it_has_its_number_agai
     assert netns.run(answers).stdout.strip() == "1"
 
 
-def test_routes_of_others_are_left_alone(netns, router):
+def test_routes_of_others_on_interfaces_of_others_are_left_alone(netns, router):
     add_interface(netns)
-    netns.run(["ip", "route", "add", "192.0.2.0/24", "dev", "cali1"])
-    netns.run(["ip", "route", "add", "blackhole", "198.51.100.0/24"])
+    add_interface(netns, "eth0")
+    netns.run(["ip", "address", "add", "198.51.100.1/24", "dev", "eth0"])
+    netns.run(["ip", "route", "add", "192.0.2.1", "dev", "eth0", "metric", "1024"])
+    netns.run(["ip", "route", "add", "192.0.2.128/25", "via", "198.51.100.9", "proto", "bird"])
+    netns.run(["ip", "route", "add", "192.0.2.7", "dev", "eth0", "proto", "80"])
+    netns.run(["ip", "route", "add", "blackhole", "203.0.113.0/24"])
+    before = routes(netns, 4).keys()
+    reconfigure(netns, router, grace_s=0.0)
     apply(netns, router)
-    netns.call(router.start)
-    assert {"192.0.2.0/24", "198.51.100.0/24"} <= set(routes(netns, 4))
+    netns.call(router.retry)
+    assert routes(netns, 4).keys() == before | {"10.65.0.1"}
+
+
+STRAYS = {
+    "192.0.2.0/24": [],
+    "192.0.2.9": ["metric", "5", "proto", "bird"],
+    "192.0.2.10": ["metric", "1024"],
+    "10.65.0.1": ["metric", "7"],
+    "fd99::/64": [],
+    "fd99::9": ["metric", "1024"],
+}
+
+
+def add_strays(netns, interface="cali1"):
+    for destination, more in STRAYS.items():
+        netns.run(["ip", "route", "add", destination, "dev", interface, *more])
+
+
+def strays(netns):
+    """Return the destinations of those strays that are there."""
+    listed = netns.run(["ip", "route"]).stdout + netns.run(["ip", "-6", "route"]).stdout
+    ours = "10.65.0.1 dev cali1 scope link metric 1024"
+    lines = [line for line in listed.splitlines() if not line.startswith(ours)]
+    return STRAYS.keys() & {line.split()[0] for line in lines}
+
+
+def reconfigure(netns, router, **fields):
+    netns.call(lambda: router.reconfigure(RouteSettings(**fields)))
+
+
+def test_routes_of_others_on_workload_interfaces_are_removed_after_the_grace_period(netns, router):
+    add_interface(netns)
+    apply(netns, router)
+    follow(netns, router, lambda: router.is_ready(ENDPOINT))
+    add_strays(netns)
+    netns.call(router.take_events)
+    repairs = repaired("routes")
+    netns.call(router.retry)
+    assert strays(netns) == STRAYS.keys()
+    assert repaired("routes") == repairs
+    reconfigure(netns, router, grace_s=0.0)
+    netns.call(router.retry)
+    assert strays(netns) == set()
+    assert {"10.65.0.1"} == set(routes(netns, 4))
+    assert {"fd65::1"} == set(routes(netns, 6))
+    assert repaired("routes") == repairs + len(STRAYS)
+
+
+def test_only_what_looks_like_ours_is_removed_if_it_is_so_configured(netns, router):
+    add_interface(netns)
+    apply(netns, router)
+    reconfigure(netns, router, removes_strays=False, grace_s=0.0)
+    add_strays(netns)
+    netns.call(router.take_events)
+    netns.call(router.retry)
+    assert strays(netns) == STRAYS.keys() - {"192.0.2.10", "fd99::9"}
+    reconfigure(netns, router, grace_s=0.0)
+    netns.call(router.retry)
+    assert strays(netns) == set()
+
+
+def test_a_route_that_was_there_before_its_endpoint_stays_without_a_break(netns, router):
+    add_interface(netns)
+    netns.call(router.take_events)
+    netns.run(["ip", "route", "add", "10.65.0.1", "dev", "cali1", "metric", "1024"])
+    netns.call(router.take_events)
+    netns.call(router.audit)
+    assert "10.65.0.1" in routes(netns, 4)
+    apply(netns, router)
+    reconfigure(netns, router, grace_s=0.0)
+    netns.call(router.retry)
+    assert "10.65.0.1" in routes(netns, 4)
+    assert router.is_ready(ENDPOINT)
+
+
+def test_what_a_previous_run_left_goes_after_the_grace_period(netns, router):
+    add_interface(netns)
+    apply(netns, router)
+    follow(netns, router, lambda: router.is_ready(ENDPOINT))
+    with closing(netns.call(lambda: Router(RouteSettings(grace_s=0.0)))) as successor:
+        netns.call(successor.start)
+        assert "10.65.0.1" in routes(netns, 4)
+        netns.call(successor.retry)
+        assert not routes(netns, 4)
+        assert not routes(netns, 6)
 
 
 def test_an_address_elsewhere_leads_through_a_tunnel_by_way_of_a_host_that_is_not_on_it(
