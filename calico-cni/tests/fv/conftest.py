@@ -218,6 +218,7 @@ def alone(machine: Node) -> Node:
 
 def _prepare(machine: Node, *, serve: bool) -> None:
     machine.etcd.clear()
+    (machine.folder / "mtu").unlink(missing_ok=True)
     for link in machine.links():
         machine.host.run(["ip", "link", "delete", link], check=False)
     machine.ready(True)

@@ -157,6 +157,23 @@ class TestIdentity:
         assert [ip["address"] for ip in result["ips"]] == ["10.65.0.77/32"]
         assert result["interfaces"][1]["mac"] == "02:11:22:33:44:55"
 
+    def test_the_mtu_that_felix_found_unless_the_network_has_one(self, served, container):
+        (served.folder / "mtu").write_text("1380\n")
+        with NetNs() as other:
+            result = served.added("c1", container, served.config("1.1.0", require_mtu_file=True))
+            served.added("c2", other, served.config(mtu=1400))
+            found = [
+                json.loads(place.run(["ip", "-json", "link", "show", name]).stdout)[0]["mtu"]
+                for place, name in (
+                    (container, "eth0"),
+                    (served.host, "calic1"),
+                    (other, "eth0"),
+                    (served.host, "calic2"),
+                )
+            ]
+        assert found == [1380, 1380, 1400, 1400]
+        assert [interface["mtu"] for interface in result["interfaces"]] == [1380, 1380]
+
 
 class TestConcurrency:
     def test_fifty_at_once_have_addresses_of_their_own(self, served):
@@ -246,6 +263,10 @@ class TestFailuresLeaveNothing:
     def test_an_unknown_node_name(self, node, container):
         config = node.config(nodename_file="/nowhere/nodename")
         self.refused(node, 7, "the name of this node is unknown", "c1", container, config)
+
+    def test_an_unknown_mtu_if_it_must_be_known(self, node, container):
+        config = node.config(require_mtu_file=True)
+        self.refused(node, 11, "the MTU of this host is unknown", "c1", container, config)
 
     def test_an_unknown_pool(self, node, container):
         config = node.config(ipam={"type": "calico-ipam", "ipv4_pools": ["nope"]})

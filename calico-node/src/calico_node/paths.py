@@ -74,6 +74,11 @@ class Paths:
         return self.run / "felix-state.txt"
 
     @property
+    def mtu(self) -> Path:
+        """The MTU for workloads' interfaces, which Felix writes; plugins look for it beside the name."""
+        return self.nodename.with_name("mtu")
+
+    @property
     def felix_config(self) -> Path:
         """Felix's configuration file."""
         return self.config / "felix.cfg"

@@ -61,16 +61,23 @@ class Felix:
         own: settings of this host's file and environment, low to high.
         health: where to report to.
         loggers: where to log.
+        mtu: the file that tells plugins the MTU of workloads' interfaces.
     """
 
     def __init__(
-        self, hostname: str, own: Sequence[Source], health: Aggregator, loggers: Loggers
+        self,
+        hostname: str,
+        own: Sequence[Source],
+        health: Aggregator,
+        loggers: Loggers,
+        mtu: Path,
     ) -> None:
         self._reconfigured = asyncio.Event()
         self._changed = asyncio.Event()
         self._announced = 0
         self._audits = Schedule()
         self._loggers = loggers
+        self._mtu = mtu
         self._hostname = hostname
         self._own = own
         self._health = health
@@ -289,7 +296,7 @@ class Felix:
         settings = host_settings(self._config, self._hostname)
         status = Path(self._config["EndpointStatusPathPrefix"])
         try:
-            host = Host(*settings, status)
+            host = Host(*settings, status, self._mtu)
         except NetlinkError as error:
             repeated.log(logging.ERROR, "", "kernel refused, trying again error=%s", error)
             return
@@ -375,5 +382,9 @@ class Felix:
         if host.firewall.problem:
             refused.append(f"host's firewall not changed: {host.firewall.problem}")
         refused += [f"no {tunnel}: {why}" for tunnel, why in host.overlays.problems.items()]
+        if host.mtu_file.problem:
+            refused.append(host.mtu_file.problem)
+        lacks_mtu = bool(host.mtu_file.problem) and self._config["RequireMTUFile"]
         detail = "; ".join(refused) or ("in sync" if host.is_in_sync else "trying again")
-        self._health.report(DATAPLANE, Report(ready=host.is_in_sync, detail=detail))
+        is_ready = host.is_in_sync and not lacks_mtu
+        self._health.report(DATAPLANE, Report(ready=is_ready, detail=detail))

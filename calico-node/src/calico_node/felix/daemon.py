@@ -140,7 +140,7 @@ def main(environ: Mapping[str, str]) -> int:
         loggers.apply(log_settings(felix_config.resolve(own)))
         settings = datastore.from_felix_environment(environ)
         health = Aggregator(time.monotonic)
-        felix = Felix(hostname, own, health, loggers)
+        felix = Felix(hostname, own, health, loggers, places.mtu)
         asyncio.run(_main(felix, health, settings, places.felix_state))
     except CalicoError as error:
         log.critical("cannot run error=%s", error)

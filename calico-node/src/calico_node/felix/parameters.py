@@ -72,11 +72,7 @@ def _not_applicable() -> dict[str, str]:
 NOT_APPLICABLE: Final[Mapping[str, str]] = MappingProxyType(_not_applicable())
 
 #: Parameters that mean something here and have no effect yet.
-NOT_YET: Final[frozenset[str]] = frozenset(
-    {
-        "RequireMTUFile",
-    }
-)
+NOT_YET: Final[frozenset[str]] = frozenset()
 
 
 #: How the datastore is reached, and as whom: read when Felix starts.

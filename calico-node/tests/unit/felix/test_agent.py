@@ -23,8 +23,8 @@ def health():
 
 
 @pytest.fixture
-def felix(health):
-    made = Felix("node-1", [], health, Loggers({}))
+def felix(health, tmp_path):
+    made = Felix("node-1", [], health, Loggers({}), tmp_path / "mtu")
     yield made
     made.close()
 

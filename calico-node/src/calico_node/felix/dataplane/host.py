@@ -10,6 +10,7 @@ from pathlib import Path
 from calico_node.felix import dump, metrics
 from calico_node.felix.dataplane.audits import Audit
 from calico_node.felix.dataplane.enforcer import Enforcer
+from calico_node.felix.dataplane.mtufile import MtuFile
 from calico_node.felix.dataplane.overlays import Overlays
 from calico_node.felix.dataplane.router import Router, RouteSettings
 from calico_node.felix.dataplane.states import State, States
@@ -40,10 +41,16 @@ class Host:
         routes: what routes depend on.
         firewall: what our rules in the host's own firewall depend on.
         status: below it, files tell which endpoints are programmed.
+        mtu: this file tells plugins the MTU of workloads' interfaces.
     """
 
     def __init__(
-        self, rules: RuleSettings, routes: RouteSettings, firewall: FirewallSettings, status: Path
+        self,
+        rules: RuleSettings,
+        routes: RouteSettings,
+        firewall: FirewallSettings,
+        status: Path,
+        mtu: Path,
     ) -> None:
         with ExitStack() as stack:
             self.enforcer = stack.enter_context(closing(Enforcer(rules)))
@@ -53,6 +60,7 @@ class Host:
             self.firewall = HostFirewall(firewall, [self.enforcer.port])
             stack.pop_all()
         self._status = StatusFiles(status)
+        self.mtu_file = MtuFile(mtu)
         self._endpoints: dict[EndpointId, LocalEndpoint] = {}
         self._by_interface: dict[str, set[EndpointId]] = {}
         self._told: dict[EndpointId, bool] = {}
@@ -83,7 +91,7 @@ class Host:
             (self.enforcer.monitor.fileno(), self.repair_policy),
             (self.router.monitor.fileno(), self.take_link_events),
             (self.firewall.monitor.fileno(), self.firewall.repair),
-            (self.overlays.monitor.fileno(), self.overlays.take_events),
+            (self.overlays.monitor.fileno(), self.take_overlay_events),
         )
 
     def start(self, changes: Changes) -> None:
@@ -101,7 +109,7 @@ class Host:
             self.router.start()
             self._shaper.start()
             self._report(changes.endpoints)
-            self.overlays.program()
+            self._program_overlays()
             metrics.INITIAL_SECONDS.set(time.perf_counter() - began)
 
     def apply(self, changes: Changes) -> None:
@@ -112,7 +120,7 @@ class Host:
             self._commit(changes)
         finally:
             self._report(changes.endpoints)
-        self.overlays.program()
+        self._program_overlays()
         metrics.BATCH_SIZE.observe(len(changes))
         metrics.MESSAGES.inc(len(changes))
         metrics.APPLY_SECONDS.observe(time.perf_counter() - began)
@@ -142,7 +150,7 @@ class Host:
             finally:
                 self.router.apply({}, {}, remotes)
                 self._report(self._endpoints)
-            self.overlays.program()
+            self._program_overlays()
 
     def retry(self) -> None:
         """Try what failed again. Raises as :meth:`start`."""
@@ -151,7 +159,7 @@ class Host:
             self.firewall.start()
         finally:
             self.router.retry()
-            self.overlays.program()
+            self._program_overlays()
             self._shaper.retry()
         self._report([endpoint for endpoint, is_ready in self._told.items() if not is_ready])
         self._status.retry()
@@ -159,8 +167,12 @@ class Host:
     def audit(self, what: Audit) -> None:
         """Compare with the kernel, and put right what differs. Raises as :meth:`start`."""
         audits = {"nftables": self.enforcer.audit, "routes": self.router.audit}
-        audits |= {"interfaces": self.router.audit_interfaces}
+        audits |= {"interfaces": self._audit_interfaces}
         audits[what]()
+
+    def _audit_interfaces(self) -> None:
+        self.mtu_file.doubt()
+        self.router.audit_interfaces()
 
     def move_status(self, status: Path) -> None:
         """Keep the status files in another place from now on."""
@@ -181,6 +193,17 @@ class Host:
         interfaces = self.router.take_events()
         self._shaper.refresh(interfaces)
         self._report({i for name in interfaces for i in self._by_interface.get(name, ())})
+
+    def take_overlay_events(self) -> None:
+        """Follow the host's interfaces, and put overlays right. Raises as :meth:`start`."""
+        self.overlays.take_events()
+        self.mtu_file.write(self.overlays.workload_mtu)
+
+    def _program_overlays(self) -> None:
+        try:
+            self.overlays.program()
+        finally:
+            self.mtu_file.write(self.overlays.workload_mtu)
 
     def measure(self) -> None:
         """Set the metrics that tell how much there is."""

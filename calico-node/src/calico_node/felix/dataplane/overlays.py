@@ -64,6 +64,7 @@ class Overlays:
         self._is_done = False
         self._devices: set[int] = set()
         self.problems: dict[str, str] = {}
+        self.workload_mtu = mtu.FALLBACK
         self._socket = NetlinkSocket(NETLINK_ROUTE)
         self._ipip = IpipDevice(self._socket)
         try:
@@ -127,16 +128,22 @@ class Overlays:
             case NeighbourEvent(entry=entry):
                 return entry.link in self._devices
             case LinkEvent(link=link):
-                return link.kind != "veth" or link.name == IPIP_DEVICE
+                return link.kind != "veth" or self._is_hosts_own(link.name)
         return True
+
+    def _is_hosts_own(self, name: str) -> bool:
+        """Whether an interface is one to the network, or the kernel's own one for IPIP."""
+        return name == IPIP_DEVICE or mtu.is_own(name, self._settings.mtu_interfaces)
 
     def _sync(self) -> None:
         self._is_done = False
         present = links.list_links(self._socket)
         held = list_addresses(self._socket)
         host_mtu = mtu.of_host(
-            [(link.name, link.mtu) for link in present], self._settings.mtu_interfaces
+            [(link.name, link.mtu) for link in present if link.is_up and link.is_running],
+            self._settings.mtu_interfaces,
         )
+        self.workload_mtu = mtu.of_workloads(host_mtu, self._tunnel_mtus(host_mtu))
         by_name = {link.name: link for link in present}
         self._devices.clear()
         aliases: dict[str, int] = {}
@@ -148,6 +155,17 @@ class Overlays:
         self._router.call(aliases)
         self._sync_ipip(by_name.get(IPIP_DEVICE), held, host_mtu)
         self._is_done = True
+
+    def _tunnel_mtus(self, host_mtu: int) -> list[int]:
+        """Return the MTU of each tunnel that a pool asks for, whether it can be made yet or not."""
+        found = [
+            mtu.of_vxlan(version, host_mtu, self._settings.mtus)
+            for version in self._settings.versions
+            if self._overlay.is_wanted(version)
+        ]
+        if self._overlay.is_ipip_wanted:
+            found.append(mtu.of_ipip(host_mtu, self._settings.ipip_mtu))
+        return found
 
     def _parent(self, version: int, held: list[Address]) -> int:
         """Return the index of the link that has the node's own address; 0 if none has."""

@@ -6,7 +6,7 @@ Source: calico-dataplane reference, sections 3.3, 3.4 and 3.9.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 #: Bytes that VXLAN adds, by the outer packet's IP version.
@@ -24,8 +24,12 @@ def of_host(links: Iterable[tuple[str, int]], pattern: str) -> int:
         links: name and MTU of each interface.
         pattern: what the names of the host's own interfaces match.
     """
-    own = re.compile(pattern)
-    return min((size for name, size in links if own.search(name)), default=FALLBACK)
+    return min((size for name, size in links if is_own(name, pattern)), default=FALLBACK)
+
+
+def is_own(name: str, pattern: str) -> bool:
+    """Whether an interface is one of the host's own, to the network."""
+    return re.search(pattern, name) is not None
 
 
 def of_vxlan(version: int, host_mtu: int, configured: Mapping[int, int]) -> int:
@@ -36,3 +40,8 @@ def of_vxlan(version: int, host_mtu: int, configured: Mapping[int, int]) -> int:
 def of_ipip(host_mtu: int, configured: int) -> int:
     """Return the MTU of the IPIP device; what is configured (not 0) counts."""
     return configured or host_mtu - IPIP_OVERHEAD
+
+
+def of_workloads(host_mtu: int, tunnels: Collection[int]) -> int:
+    """Return the MTU for workloads' interfaces: what every tunnel in use carries, or what the host does."""
+    return min(tunnels, default=host_mtu)

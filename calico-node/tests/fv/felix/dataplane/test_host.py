@@ -45,7 +45,7 @@ def host(netns, tmp_path):
         netns.run(["ip", "link", "set", f"{name}-in", "up"])
         netns.run(["ip", "link", "set", name, "up"])
     settings = RuleSettings(), RouteSettings(), FirewallSettings()
-    with closing(netns.call(lambda: Host(*settings, tmp_path))) as made:
+    with closing(netns.call(lambda: Host(*settings, tmp_path, tmp_path / "mtu"))) as made:
         yield made
 
 

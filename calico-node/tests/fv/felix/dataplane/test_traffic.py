@@ -104,7 +104,9 @@ class Lab:
         rules = settings or RuleSettings()
         routes = RouteSettings(floating_ips=rules.floating_ips)
         firewall = FirewallSettings()
-        felix = self.host.call(lambda: Host(rules, routes, firewall, self._status))
+        felix = self.host.call(
+            lambda: Host(rules, routes, firewall, self._status, self._status / "mtu")
+        )
         self._stack.callback(felix.close)
         changes = Changes(
             profiles={"open": ALLOW}, endpoints={EndpointId("ns", "a"): endpoint}, pools=pools

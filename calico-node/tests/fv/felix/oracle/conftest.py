@@ -161,7 +161,7 @@ class Wires:
         self._host.run(["nft", "-f", "-"], stdin=nat())
         self._itself = HostItself(stack, self._host)
         self.felix = self._host.call(
-            lambda: Host(RULES, RouteSettings(), FirewallSettings(), status)
+            lambda: Host(RULES, RouteSettings(), FirewallSettings(), status, status / "mtu")
         )
         stack.callback(self.felix.close)
         self._is_started = False

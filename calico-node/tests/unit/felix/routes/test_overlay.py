@@ -202,3 +202,6 @@ def test_the_smallest_of_the_hosts_own_interfaces_decides_the_mtu():
     assert mtu.of_vxlan(6, 1500, {6: 1280}) == 1280
     assert mtu.of_ipip(1500, 0) == 1480
     assert mtu.of_ipip(1500, 1400) == 1400
+    assert mtu.of_workloads(1500, []) == 1500
+    assert mtu.of_workloads(1500, [1450, 1430]) == 1430
+    assert mtu.of_workloads(1500, [9000]) == 9000

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Final
 
-from libcalico.workload.cni.errors import INVALID_CONFIGURATION, CniError
+from libcalico.workload.cni.errors import INVALID_CONFIGURATION, TRY_AGAIN_LATER, CniError
 from libcalico.workload.cni.model import NetConf
 from libcalico.workload.model import DEFAULT_MTU
+
+_LEAST_MTU: Final = 68
+_MOST_MTU: Final = 65535
 
 
 def node_name(conf: NetConf) -> str:
@@ -37,11 +41,28 @@ def _from_file(conf: NetConf) -> str:
 
 
 def mtu(conf: NetConf) -> int:
-    """Return the MTU for workloads: ``mtu``, the file that Felix writes beside the node's name, 1500."""
+    """Return the MTU for workloads: ``mtu``, the file that Felix writes beside the node's name, 1500.
+
+    Raises:
+        CniError: there is no usable file, and there must be one (``require_mtu_file``).
+    """
     if conf.mtu:
         return conf.mtu
+    file = Path(conf.nodename_file).with_name("mtu")
+    if (found := _mtu_in(file)) is not None:
+        return found
+    if conf.require_mtu_file:
+        raise CniError(
+            TRY_AGAIN_LATER,
+            f"the MTU of this host is unknown: {file} is missing, or holds no MTU",
+            "check that Felix has started on this host, or set mtu",
+        )
+    return DEFAULT_MTU
+
+
+def _mtu_in(file: Path) -> int | None:
     try:
-        text = Path(conf.nodename_file).with_name("mtu").read_text(encoding="ascii").strip()
+        text = file.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
-        return DEFAULT_MTU
-    return int(text) if text.isdigit() and 68 <= int(text) <= 65535 else DEFAULT_MTU
+        return None
+    return int(text) if text.isdigit() and _LEAST_MTU <= int(text) <= _MOST_MTU else None

@@ -60,6 +60,8 @@ class NetConf:
         version: never empty.
         etcd: its datastore settings, named as environment variables (``ETCD_ENDPOINTS``); may be empty.
         nodename: of this host, empty to read ``nodename_file``.
+        mtu: of the interface, 0 to read Felix's file.
+        require_mtu_file: whether ADD fails while Felix has not written that file.
         labels: for the endpoint, as the operator wrote them.
         mesos_labels: as a Mesos agent gave them; not yet fit to be labels of ours.
         profiles: of the endpoint; None: the one named after the network.
@@ -80,6 +82,7 @@ class NetConf:
     nodename_file_optional: bool = False
     hostname: str = ""
     mtu: int = 0
+    require_mtu_file: bool = False
     namespace: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     mesos_labels: Mapping[str, str] = field(default_factory=dict)

@@ -148,6 +148,7 @@ def net_conf(stdin: bytes, command: str) -> NetConf:
         nodename_file_optional=read.flag("nodename_file_optional") or False,
         hostname=read.text("hostname"),
         mtu=read.number("mtu"),
+        require_mtu_file=read.flag("require_mtu_file") or False,
         namespace=ours.text("namespace"),
         labels=ours.texts_by_name("labels"),
         mesos_labels=_mesos_labels(mesos),

@@ -197,3 +197,15 @@ class TestHost:
             (tmp_path / "mtu").write_text(text)
         assert host.mtu(self.conf(tmp_path)) == mtu
         assert host.mtu(self.conf(tmp_path, mtu=1300)) == 1300
+
+    @pytest.mark.parametrize("text", ["junk", "", "0", None])
+    def test_the_mtu_must_come_from_felix_if_it_is_required(self, tmp_path, text):
+        conf = self.conf(tmp_path, require_mtu_file=True)
+        (tmp_path / "mtu").write_text("1440\n")
+        assert host.mtu(conf) == 1440
+        (tmp_path / "mtu").unlink()
+        if text is not None:
+            (tmp_path / "mtu").write_text(text)
+        with pytest.raises(CniError, match=r"the MTU of this host is unknown: .*/mtu is missing"):
+            host.mtu(conf)
+        assert host.mtu(self.conf(tmp_path, require_mtu_file=True, mtu=1300)) == 1300
