@@ -1,4 +1,4 @@
-"""What happens to links, addresses, routes and neighbours, whoever does it, as typed events.
+"""What happens to links, addresses, routes, neighbours and settings, whoever does it, as typed events.
 
 :func:`decode` is pure; :class:`Monitor` is a thin reader around it. Subscribe first, then read the state,
 then follow the events: nothing is missed, though an event may tell what is known already. On
@@ -12,11 +12,12 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple, Self
 
 from libcalico.errors import OverrunError
-from libcalico.netlink import addresses, links, neighbours, netns, routes
+from libcalico.netlink import addresses, links, neighbours, netconf, netns, routes
 from libcalico.netlink.addresses import Address
 from libcalico.netlink.codec import Message
 from libcalico.netlink.links import Link
 from libcalico.netlink.neighbours import Entry
+from libcalico.netlink.netconf import Settings
 from libcalico.netlink.routes import Route
 from libcalico.netlink.sockets import NETLINK_ROUTE, RECEIVE_BYTES, NetlinkSocket
 
@@ -25,7 +26,8 @@ LINKS: Final = 1 << 0
 NEIGHBOURS: Final = 1 << 2
 ADDRESSES: Final = 1 << 4 | 1 << 8
 ROUTES: Final = 1 << 6 | 1 << 10
-ALL: Final = LINKS | NEIGHBOURS | ADDRESSES | ROUTES
+SETTINGS: Final = 1 << 23 | 1 << 24
+ALL: Final = LINKS | NEIGHBOURS | ADDRESSES | ROUTES | SETTINGS
 
 _MOST_DATAGRAMS: Final = 1024  # per read, so that a flood cannot hold up an event loop
 
@@ -61,7 +63,13 @@ class NeighbourEvent(NamedTuple):
     is_gone: bool
 
 
-Event = LinkEvent | AddressEvent | RouteEvent | NeighbourEvent
+class SettingsEvent(NamedTuple):
+    """Settings of an interface were changed, those that the kernel announces."""
+
+    settings: Settings
+
+
+Event = LinkEvent | AddressEvent | RouteEvent | NeighbourEvent | SettingsEvent
 
 
 class Monitor:
@@ -80,7 +88,7 @@ class Monitor:
         """Subscribe.
 
         Args:
-            groups: LINKS, ADDRESSES, ROUTES, NEIGHBOURS, combined.
+            groups: LINKS, ADDRESSES, ROUTES, NEIGHBOURS, SETTINGS, combined.
             where: namespace; the caller's own when None.
             receive_bytes: how much may wait unread before events are lost.
 
@@ -158,4 +166,7 @@ def _decode(message: Message) -> Event | None:
     if kind in (neighbours.RTM_NEWNEIGH, neighbours.RTM_DELNEIGH):
         entry = neighbours.parse_neighbour(message)
         return entry and NeighbourEvent(entry, kind == neighbours.RTM_DELNEIGH)
+    if kind == netconf.RTM_NEWNETCONF:
+        settings = netconf.parse_settings(message)
+        return settings and SettingsEvent(settings)
     return None

@@ -49,13 +49,13 @@ def read(key: str) -> str:
         NetlinkError: there is no such setting (ENOENT), or it cannot be read.
     """
     try:
-        fd = os.open(_path(key), os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(path(key), os.O_RDONLY | os.O_CLOEXEC)
         try:
             return os.read(fd, _READ_BYTES).decode(errors="backslashreplace").strip()
         finally:
             os.close(fd)
     except OSError as error:
-        raise _from_os(f"cannot read sysctl {key}", error) from error
+        raise from_os(f"cannot read sysctl {key}", error) from error
 
 
 def write(key: str, value: int | str) -> Changed | None:
@@ -72,13 +72,13 @@ def write(key: str, value: int | str) -> Changed | None:
     if found.split() == wanted.split():  # several numbers are separated by tabs
         return None
     try:
-        fd = os.open(_path(key), os.O_WRONLY | os.O_CLOEXEC)
+        fd = os.open(path(key), os.O_WRONLY | os.O_CLOEXEC)
         try:
             os.write(fd, wanted.encode())
         finally:
             os.close(fd)
     except OSError as error:
-        raise _from_os(f"cannot write {wanted!r} to sysctl {key}", error) from error
+        raise from_os(f"cannot write {wanted!r} to sysctl {key}", error) from error
     return Changed(found, wanted)
 
 
@@ -103,7 +103,12 @@ def apply(
     return {key: changed for key, changed in results if changed is not None}
 
 
-def _path(key: str) -> str:
+def path(key: str) -> str:
+    """Return the file of a setting, or the directory of several.
+
+    Raises:
+        NetlinkError: it is no key (EINVAL).
+    """
     parts = key.split("/")
     if len(parts) < 2 or not all(parts) or ".." in parts or "." in parts or "\0" in key:
         raise NetlinkError(
@@ -112,5 +117,6 @@ def _path(key: str) -> str:
     return _ROOT + key
 
 
-def _from_os(what: str, error: OSError) -> NetlinkError:
+def from_os(what: str, error: OSError) -> NetlinkError:
+    """Return an error of the operating system's as one of ours."""
     return NetlinkError(f"{what}: {error.strerror}", error.errno or errno.EIO)

@@ -7,28 +7,22 @@ that the wait ends with the event. Source: ``calico-control-plane.md`` 1.2 (name
 
 from __future__ import annotations
 
-import ctypes
-import os
-import struct
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
 import msgspec
 
+from libcalico import inotify
+from libcalico.inotify import Inotify
 from libcalico.resources.endpoints import WorkloadEndpoint
 from libcalico.resources.names import parse_name
 
 DEFAULT_DIRECTORY: Final = Path("/var/run/calico/endpoint-status")
 #: Characters that Go's url.PathEscape leaves as they are.
 _PLAIN: Final = "-_.~$&+:=@"
-# Source: linux/inotify.h.
-_IN_CLOSE_WRITE, _IN_MOVED_TO, _IN_IGNORED = 0x8, 0x80, 0x8000
-_EVENT: Final = struct.Struct("=iIII")  # watch, mask, cookie, bytes of the name that follows
-_EVENTS_BYTES: Final = 64 << 10
 #: How often to look when the kernel gives us no inotify instance.
 _LOOK_EVERY_S: Final = 0.01
 
@@ -93,33 +87,26 @@ class _Watch:
         self.changed = threading.Condition()
         self.is_alive = False
         self._directory = directory
-        libc: Any = ctypes.CDLL(None, use_errno=True)
-        self._fd = libc.inotify_init1(os.O_CLOEXEC)
-        if self._fd < 0:
+        try:
+            self._inotify = Inotify(is_blocking=True)
+        except OSError:
             return
-        mask = _IN_CLOSE_WRITE | _IN_MOVED_TO
-        if libc.inotify_add_watch(self._fd, os.fsencode(directory), mask) < 0:
-            os.close(self._fd)
+        try:
+            self._inotify.watch(directory, inotify.CLOSE_WRITE | inotify.MOVED_TO)
+        except OSError:
+            self._inotify.close()
             return
         self.is_alive = True
         threading.Thread(target=self._read, name="endpoint-status", daemon=True).start()
 
     def _read(self) -> None:
         while self.is_alive:
-            events = os.read(self._fd, _EVENTS_BYTES)
+            events = self._inotify.read()
             with self.changed:
                 # The kernel says so when the directory itself is gone; who asks next watches anew.
-                self.is_alive = not any(mask & _IN_IGNORED for mask in _masks(events))
+                self.is_alive = not any(event.mask & inotify.IGNORED for event in events)
                 self.changed.notify_all()
-        os.close(self._fd)
-
-
-def _masks(events: bytes) -> Iterator[int]:
-    offset = 0
-    while offset < len(events):
-        _, mask, _, name_bytes = _EVENT.unpack_from(events, offset)
-        yield mask
-        offset += _EVENT.size + name_bytes
+        self._inotify.close()
 
 
 _watches: dict[Path, _Watch] = {}

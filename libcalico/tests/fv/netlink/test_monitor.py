@@ -4,10 +4,27 @@ import pytest
 
 from libcalico.errors import NetlinkError
 from libcalico.net.addresses import parse_address, parse_cidr, parse_interface
-from libcalico.netlink import addresses, links, monitor, neighbours, routes
+from libcalico.netlink import (
+    addresses,
+    links,
+    monitor,
+    neighbours,
+    netconf,
+    netns,
+    routes,
+    sysctl,
+)
 from libcalico.netlink.addresses import Address
-from libcalico.netlink.monitor import AddressEvent, LinkEvent, Monitor, NeighbourEvent, RouteEvent
+from libcalico.netlink.monitor import (
+    AddressEvent,
+    LinkEvent,
+    Monitor,
+    NeighbourEvent,
+    RouteEvent,
+    SettingsEvent,
+)
 from libcalico.netlink.neighbours import Neighbour
+from libcalico.netlink.netconf import Settings
 from libcalico.netlink.routes import Route
 
 
@@ -70,6 +87,27 @@ def test_routes_come_and_go(near, pair, listen):
                 change(near.socket, each)
                 event = first(reader, lambda e: e.route.protocol == routes.PROTOCOL_FELIX)
                 assert event == RouteEvent(routes.canonical(each), is_gone)
+
+
+def test_settings_of_interfaces_change(near, pair, listen):
+    reader = listen(monitor.SETTINGS)
+    name = links.get_link(near.socket, pair[0]).name
+    announced = [(4, "forwarding"), (4, "proxy_arp"), (4, "rp_filter"), (6, "proxy_ndp")]
+    for version, setting in announced:
+        key = sysctl.interface_key(version, name, setting)
+        before = int(netns.run_in(near.netns, lambda key=key: sysctl.read(key)))
+        for value in (1 - before, before):
+            near.harness.run(["sysctl", "-w", f"{key}={value}"])
+            event = first(reader, lambda e, setting=setting: setting in e.settings.values)
+            assert event == SettingsEvent(Settings(version, pair[0], {setting: value}))
+
+
+def test_settings_of_all_interfaces_change(near, listen):
+    reader = listen(monitor.SETTINGS)
+    for value, key in enumerate(("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding")):
+        near.harness.run(["sysctl", "-w", f"{key}={1 - value}"])
+        near.harness.run(["sysctl", "-w", f"{key}={value}"])
+        first(reader, lambda e: e.settings.link == netconf.ALL_LINKS and e.settings.values)
 
 
 def test_neighbours_come_and_go(near, pair, listen):

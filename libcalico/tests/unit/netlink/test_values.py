@@ -2,6 +2,7 @@
 
 import errno
 import struct
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from libcalico.errors import NetlinkError
 from libcalico.net.addresses import BITS, Cidr, parse_address, parse_cidr
-from libcalico.netlink import addresses, codec, links, monitor, neighbours, routes
+from libcalico.netlink import addresses, codec, links, monitor, neighbours, netconf, routes
 from libcalico.netlink.addresses import Address
 from libcalico.netlink.codec import Message
 from libcalico.netlink.neighbours import Forwarding, Neighbour
@@ -163,6 +164,7 @@ PARSERS: list[Callable[[Message], Any]] = [
     *(links.parse_link, addresses.parse_address, routes.parse_route, neighbours.parse_neighbour),
     lambda message: links.vxlan_of(links.Link(1, "x", kind="vxlan", data=message.payload)),
     lambda message: monitor.decode([message]),
+    netconf.parse_settings,
 ]
 families = st.sampled_from([b"\0", b"\2", b"\7", b"\x0a"])
 encoded = st.one_of(
@@ -229,6 +231,24 @@ def test_a_bridge_talking_about_its_ports_is_no_event() -> None:
     message = sole(links.encode_bridge("br0"))
     assert len(monitor.decode([message])) == 1
     assert monitor.decode([message._replace(payload=b"\7" + message.payload[1:])]) == []
+
+
+@given(
+    st.sampled_from([(2, 4, "proxy_arp"), (10, 6, "proxy_ndp")]),
+    st.integers(-2, 2**31 - 1),
+    st.integers(0, 2),
+)
+def test_settings_are_called_as_their_files(
+    family: tuple[int, int, str], link: int, value: int
+) -> None:
+    number, version, name = family
+    attrs = [
+        codec.attr(type_, n.to_bytes(4, sys.byteorder, signed=True))
+        for type_, n in ((1, link), (5, value), (77, 1))
+    ]
+    message = Message(netconf.RTM_NEWNETCONF, 0, 0, 0, bytes((number, 0, 0, 0)) + b"".join(attrs))
+    assert netconf.parse_settings(message) == netconf.Settings(version, link, {name: value})
+    assert monitor.decode([message._replace(payload=b"\x1c" + message.payload[1:])]) == []
 
 
 def test_events_say_what_came_and_what_went() -> None:

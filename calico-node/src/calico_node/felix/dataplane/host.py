@@ -92,6 +92,7 @@ class Host:
             (self.router.monitor.fileno(), self.take_link_events),
             (self.firewall.monitor.fileno(), self.firewall.repair),
             (self.overlays.monitor.fileno(), self.take_overlay_events),
+            *((each, self.router.repair_settings) for each in self.router.settings_watched),
         )
 
     def start(self, changes: Changes) -> None:

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from calico_node.felix import metrics
 from calico_node.felix.dataplane.routelinks import RouteLinks
 from calico_node.felix.dataplane.strayroutes import StrayRoutes
+from calico_node.felix.dataplane.sysctls import Sysctls
 from calico_node.felix.dataplane.workloadlinks import WorkloadLinks
 from calico_node.felix.messages import EndpointId, LocalEndpoint
 from calico_node.felix.routes import strays
@@ -23,11 +25,14 @@ from calico_node.felix.routes.overlay import OverlaySettings
 from calico_node.felix.routes.plan import Installed, Operation, Target, Wanted, plan
 from libcalico.errors import NetlinkError, OverrunError
 from libcalico.net.addresses import Cidr
-from libcalico.netlink import conntrack, links, monitor, routes, sysctl
+from libcalico.netlink import conntrack, links, monitor, netconf, routes, sysctl
 from libcalico.netlink.routes import Route
 from libcalico.netlink.sockets import NETLINK_NETFILTER, NETLINK_ROUTE, NetlinkSocket
 
 log = logging.getLogger(__name__)
+
+#: What stands for all interfaces in the keys of settings.
+_ALL: Final = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,6 @@ class Router:
         self._settings = settings
         self._wanted = Wanted(has_floating=settings.floating_ips)
         self._links = RouteLinks(settings.interface_prefixes)
-        self._workloads = WorkloadLinks(ipv6=settings.ipv6)
         self._installed: dict[Cidr, Installed] = {}
         self._waiting: set[Cidr] = set()
         self._strays = StrayRoutes(self._is_stray)
@@ -76,12 +80,15 @@ class Router:
         with ExitStack() as stack:
             self._socket = stack.enter_context(NetlinkSocket(NETLINK_ROUTE))
             self._tracking = stack.enter_context(NetlinkSocket(NETLINK_NETFILTER))
+            self._sysctls = stack.enter_context(closing(Sysctls()))
             self._monitor = monitor.Monitor(monitor.LINKS | monitor.ROUTES)
             stack.pop_all()
+        self._workloads = WorkloadLinks(self._sysctls, ipv6=settings.ipv6)
 
     def close(self) -> None:
         """Close the sockets. Routes stay."""
         self._monitor.close()
+        self._sysctls.close()
         self._tracking.close()
         self._socket.close()
 
@@ -89,6 +96,15 @@ class Router:
     def monitor(self) -> monitor.Monitor:
         """Readable when links or routes changed; then call :meth:`take_events`."""
         return self._monitor
+
+    @property
+    def settings_watched(self) -> tuple[int, ...]:
+        """File descriptors, readable when settings changed; then call :meth:`repair_settings`."""
+        return self._sysctls.watched
+
+    def repair_settings(self) -> None:
+        """Put right what others changed in the settings of interfaces."""
+        self._sysctls.repair()
 
     def describe(self) -> list[str]:
         """Return a line for each route that is installed or waits, for people."""
@@ -118,10 +134,7 @@ class Router:
         Raises:
             NetlinkError: the kernel refused; :meth:`retry` later.
         """
-        if self._settings.ip_forwarding:
-            sysctl.apply({"net/ipv4/ip_forward": 1})
-            if self._settings.ipv6:
-                sysctl.apply({"net/ipv6/conf/all/forwarding": 1})
+        self._forward()
         self._read()
         self._is_started = True
         self._sync(None)
@@ -144,9 +157,17 @@ class Router:
             self._settings = settings
             self._wanted.enable_floating(is_enabled=settings.floating_ips)
             self._links.prefixes = settings.interface_prefixes
-            self._workloads = WorkloadLinks(ipv6=settings.ipv6)
+            self._workloads = WorkloadLinks(self._sysctls, ipv6=settings.ipv6)
             self._is_started = False
         self.start()
+
+    def _forward(self) -> None:
+        """Let the host forward packets; what has been is left as it is if that is not ours to do."""
+        if not self._settings.ip_forwarding:
+            self._sysctls.drop(_ALL)
+            return
+        settings = {sysctl.interface_key(v, _ALL, "forwarding"): 1 for v in self._versions()}
+        self._sysctls.keep(_ALL, netconf.ALL_LINKS, settings)
 
     def _differs_in_strays(self, settings: RouteSettings) -> bool:
         """Whether our own routes are the same in another configuration."""
@@ -207,6 +228,8 @@ class Router:
         if self._is_started:
             self._read()
             self._sync(None)
+            for interface in self._wanted.interfaces():
+                self._configure(interface)
 
     def retry(self) -> None:
         """Try what failed again, and remove what nobody wants. Raises as :meth:`start`."""
@@ -229,7 +252,8 @@ class Router:
         self._sync(None)
 
     def audit_interfaces(self) -> None:
-        """Set up every workload interface anew, for nothing tells of changed settings."""
+        """Set up every workload interface anew: not every change of a setting is told of."""
+        self._forward()
         self._workloads.doubt()
         for interface in self._wanted.interfaces():
             self._configure(interface)

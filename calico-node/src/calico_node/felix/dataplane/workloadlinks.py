@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from calico_node.felix import metrics
+from calico_node.felix.dataplane.sysctls import Sysctls
 from calico_node.felix.routes.plan import Link
 from libcalico.errors import NetlinkError
 from libcalico.netlink import sysctl
@@ -15,11 +16,15 @@ log = logging.getLogger(__name__)
 class WorkloadLinks:
     """Settings of workloads' interfaces: that they answer for their gateway, and forward.
 
+    Args:
+        sysctls: keeps them so.
+
     Attributes:
         unconfigured: interfaces to try again.
     """
 
-    def __init__(self, *, ipv6: bool) -> None:
+    def __init__(self, sysctls: Sysctls, *, ipv6: bool) -> None:
+        self._sysctls = sysctls
         self.unconfigured: set[str] = set()
         self._ipv6 = ipv6
         self._configured: dict[str, int] = {}
@@ -33,13 +38,15 @@ class WorkloadLinks:
         """Set an interface up; once for each new device. None: there is none."""
         self.unconfigured.discard(interface)
         if link is None:
+            self._sysctls.drop(interface)
             self._configured.pop(interface, None)
             self._settled.pop(interface, None)
-            return
-        if self.is_configured(interface, link):
-            return
+        elif not self.is_configured(interface, link):
+            self._make(interface, link)
+
+    def _make(self, interface: str, link: Link) -> None:
         try:
-            changed = sysctl.apply(self._settings(interface))
+            changed = self._sysctls.keep(interface, link.index, self._settings(interface))
         except NetlinkError as error:
             # It may have gone meanwhile: then a link event will tell, and there is nothing to try again.
             log.warning("cannot configure interface interface=%s error=%s", interface, error)
@@ -51,7 +58,7 @@ class WorkloadLinks:
         self._configured[interface] = self._settled[interface] = link.index
 
     def doubt(self) -> None:
-        """Set up every interface anew when it is configured next: nothing tells of changed settings."""
+        """Set up every interface anew when it is configured next: not every change is told of."""
         self._configured.clear()
 
     def _settings(self, interface: str) -> dict[str, int]:

@@ -72,15 +72,6 @@ def test_what_another_process_alters_is_repaired_and_counted(busy, tampering, wh
     assert busy.outcomes(busy.host, busy.web) == busy.OPEN
 
 
-@pytest.mark.parametrize("setting", ["forwarding", "proxy_arp", "route_localnet"])
-def test_a_setting_that_another_process_alters_is_repaired_by_the_next_audit(busy, setting):
-    busy.configure(interface_refresh_interval="1s")
-    path = f"/proc/sys/net/ipv4/conf/caliweb/{setting}"
-    busy.host.sh(f"echo 0 >{path}")
-    busy.wait(lambda: busy.host.sh(f"cat {path}") == "1\n", f"{setting} is back")
-    busy.wait(lambda: repairs(busy).get("sysctls", 0) >= 1, "it is counted")
-
-
 def test_a_storm_that_overruns_the_notifications_leaves_what_is_wanted(busy):
     before = busy.table()
     busy.process.send_signal(signal.SIGSTOP)
