@@ -36,6 +36,13 @@ def send(netns, source, destination):
     netns.call(datagram)
 
 
+@pytest.fixture(params=[0, 1 << 20], ids=["filtered", "whole"])
+def _reading(request, monkeypatch):
+    """Read with the kernel's filter, or everything, though there are few connections."""
+    monkeypatch.setattr(conntrack, "_MANY", request.param)
+
+
+@pytest.mark.usefixtures("_reading")
 @pytest.mark.parametrize("version", [4, 6])
 @pytest.mark.parametrize("end", [0, 1])
 def test_an_addresss_connections_go_and_no_others(netns, kernel, version, end):
@@ -50,6 +57,7 @@ def test_an_addresss_connections_go_and_no_others(netns, kernel, version, end):
     assert len(conntrack.list_connections(kernel, [other])) == 1
 
 
+@pytest.mark.usefixtures("_reading")
 @pytest.mark.parametrize("version", [4, 6])
 def test_a_translated_connection_is_found_by_the_address_behind(netns, kernel, version):
     family = "ip" if version == 4 else "ip6"
@@ -65,6 +73,13 @@ def test_a_translated_connection_is_found_by_the_address_behind(netns, kernel, v
     (found,) = conntrack.list_connections(kernel, [parse_address(behind)])
     assert found.addresses >= set(map(parse_address, (source, destination, behind)))
     assert conntrack.delete_connections(kernel, [parse_address(behind)]) == 1
+
+
+def test_connections_are_counted(netns, kernel):
+    before = conntrack.count_connections(kernel)
+    send(netns, *MINE[4])
+    send(netns, *MINE[6])
+    assert conntrack.count_connections(kernel) == before + 2
 
 
 def test_no_connections_are_none(kernel):

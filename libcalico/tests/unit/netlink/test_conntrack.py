@@ -2,6 +2,7 @@
 
 import contextlib
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,6 +26,29 @@ def test_both_directions_count_and_the_key_is_what_the_kernel_said():
     (request,) = parse_messages(conntrack.encode_delete(found))
     sent = parse_attrs(request.payload, 4)
     assert sent == {1: side("10.0.0.1", "10.0.0.2"), 12: be32(12, 7)[4:]}
+
+
+FOUR, SIX = parse_address("10.0.0.1"), parse_address("fd00::1")
+
+
+@pytest.mark.parametrize(
+    ("addresses", "tracked", "filtered", "whole"),
+    [
+        ([FOUR], 100, 0, 1),
+        ([FOUR], 100_000, 4, 0),
+        ([parse_address(f"10.0.0.{n}") for n in range(50)], 100_000, 0, 1),
+        ([SIX], 100_000, 0, 1),
+        ([FOUR, SIX], 100_000, 4, 1),
+        ([FOUR, SIX], 100, 0, 2),
+        ([], 0, 0, 0),
+    ],
+)
+def test_many_connections_are_picked_out_by_the_kernel_where_it_can(
+    addresses, tracked, filtered, whole
+):
+    requests = conntrack.plan_reading(addresses, tracked)
+    have_filter = [bool(parse_attrs(parse_messages(r)[0].payload, 4)) for r in requests]
+    assert (have_filter.count(True), have_filter.count(False)) == (filtered, whole)
 
 
 @given(st.binary(max_size=80))
