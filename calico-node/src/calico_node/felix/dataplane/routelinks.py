@@ -52,6 +52,10 @@ class RouteLinks:
             self._names[index] = link.name
         return changed | self._take_other(index, None if is_gone else seen)
 
+    def up(self) -> frozenset[str]:
+        """Return the names of those that are up."""
+        return frozenset(name for name, link in self.by_name.items() if link.is_up)
+
     def is_followed(self, name: str) -> bool:
         """Whether it is a workload's interface, or a tunnel."""
         return self.is_workload(name) or name in _TUNNELS

@@ -302,10 +302,13 @@ class Router:
                             self._configure(interface)
                 case monitor.RouteEvent(route=route, is_gone=is_gone):
                     touched |= self._take_route(route, is_gone=is_gone)
+        if changed:
+            touched |= self._wanted.see_up(self._links.up())
         for interface in changed:
             touched |= self._wanted.through(interface)
             self._configure(interface)
         if touched:
+            self._forget_connections()
             self._sync(touched)
         return changed
 
@@ -314,6 +317,7 @@ class Router:
     @metrics.ROUTE_RESYNC_SECONDS.time()
     def _read(self) -> None:
         self._links.read(links.list_links(self._socket))
+        self._wanted.see_up(self._links.up())
         self._installed.clear()
         present = [r for v in self._versions() for r in routes.list_routes(self._socket, v)]
         unwanted = self._strays.read(present)

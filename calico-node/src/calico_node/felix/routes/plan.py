@@ -55,9 +55,10 @@ class Operation:
 class Wanted:
     """Destination → target, kept under change, so that a change costs its own size.
 
-    Of two endpoints with one address the one with the lowest identity has it. What a local endpoint has
-    is not looked for elsewhere. A block of one single address needs no route to nowhere. Floating
-    addresses count while they are enabled.
+    Of two endpoints with one address the one with the lowest identity has it, among those with interfaces
+    that are up, if any is: what was not cleaned up does not stand in the way of what took its place. What a
+    local endpoint has is not looked for elsewhere. A block of one single address needs no route to nowhere.
+    Floating addresses count while they are enabled.
     """
 
     def __init__(self, *, has_floating: bool = False) -> None:
@@ -68,6 +69,7 @@ class Wanted:
         self._blocks: set[Cidr] = set()
         self._remotes: dict[Cidr, Target] = {}
         self._left: set[Cidr] = set()
+        self._up: frozenset[str] = frozenset()
 
     def change(
         self,
@@ -104,6 +106,16 @@ class Wanted:
         touched |= {d for i, endpoint in endpoints.items() for d in self._claim(i, endpoint)}
         for destination in touched:
             self._decide(destination)
+
+    def see_up(self, interfaces: frozenset[str]) -> set[Cidr]:
+        """Take in which interfaces are up; return the destinations to look at."""
+        changed = interfaces ^ self._up
+        self._up = interfaces
+        concerned = (e for e in self._endpoints.values() if e.interface in changed)
+        touched = {address for endpoint in concerned for address in self._addresses(endpoint)}
+        for destination in touched:
+            self._decide(destination)
+        return touched
 
     def through(self, interface: str) -> set[Cidr]:
         """Return the destinations that lead to an interface."""
@@ -145,7 +157,7 @@ class Wanted:
     def _choose(self, destination: Cidr) -> None:
         claims = self._claims.get(destination)
         if claims:
-            self.targets[destination] = Target(self._endpoints[min(claims)].interface)
+            self.targets[destination] = Target(self._endpoints[self._winner(claims)].interface)
             return
         self._claims.pop(destination, None)
         if destination in self._remotes:
@@ -154,6 +166,10 @@ class Wanted:
             self.targets[destination] = Target()
         else:
             self.targets.pop(destination, None)
+
+    def _winner(self, claims: Collection[EndpointId]) -> EndpointId:
+        up = [claim for claim in claims if self._endpoints[claim].interface in self._up]
+        return min(up or claims)
 
 
 def plan(

@@ -149,7 +149,15 @@ def test_of_two_workloads_with_one_address_the_same_one_has_it_whatever_came_fir
     felix.put(one)
     felix.wait(lambda: "caliaaa" in felix.host.sh("ip route show 10.65.7.7"), "aaa has it again")
     felix.host.sh("ip link set caliaaa down")
-    felix.wait(lambda: not felix.host.sh("ip route show 10.65.7.7").strip(), "it is not given away")
+    for version, address in ((4, "10.65.7.7"), (6, "fd65::777")):
+        route = f"ip -{version} route show {address}"
+        felix.wait(lambda route=route: "calizzz" in felix.host.sh(route), "zzz has it meanwhile")
+    felix.host.sh("ip link set caliaaa up")
+    felix.wait(lambda: "caliaaa" in felix.host.sh("ip route show 10.65.7.7"), "aaa has it back")
+    felix.host.sh("ip link delete caliaaa")
+    felix.wait(lambda: "calizzz" in felix.host.sh("ip route show 10.65.7.7"), "zzz has it for good")
+    felix.host.sh("ip link set calizzz down")
+    felix.wait(lambda: not felix.host.sh("ip route show 10.65.7.7").strip(), "nobody has it")
     assert first.addresses != second.addresses
 
 

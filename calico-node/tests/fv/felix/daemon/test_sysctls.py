@@ -1,6 +1,7 @@
 """Kernel settings that others alter are put right at once and counted; what is not ours is left alone."""
 
 import re
+import signal
 
 import pytest
 
@@ -63,6 +64,23 @@ def test_a_setting_that_another_process_alters_is_repaired_and_counted(busy, key
 def test_what_the_kernel_announces_is_repaired_wherever_it_was_altered_from(busy, key):
     alter(busy, key, ELSEWHERE)
     busy.wait(lambda: repairs(busy) >= 1, "it is counted")
+    wait_right(busy, *OURS)
+
+
+def test_news_that_are_lost_are_made_up_for(busy):
+    interface = "/proc/sys/net/ipv4/conf/caliweb"
+    busy.process.send_signal(signal.SIGSTOP)
+    for first, second in (("route_localnet", "forwarding"), ("forwarding", "proxy_arp")):
+        busy.host.sh(
+            f"for i in $(seq 10000); do echo 0 >{interface}/{first}; echo 0 >{interface}/{second};"
+            f" echo 1 >{interface}/{first}; echo 1 >{interface}/{second}; done"
+        )
+    for key in OURS:
+        alter(busy, key)
+    busy.process.send_signal(signal.SIGCONT)
+    busy.wait(lambda: "lost notifications of settings" in busy.log, "it is noticed")
+    wait_right(busy, *OURS)
+    alter(busy, "net/ipv4/conf/caliweb/route_localnet")
     wait_right(busy, *OURS)
 
 

@@ -5,6 +5,7 @@ from contextlib import closing
 
 import pytest
 
+from calico_node.felix import metrics
 from calico_node.felix.dataplane.host import Host
 from calico_node.felix.dataplane.router import RouteSettings
 from calico_node.felix.firewall.model import FirewallSettings
@@ -56,9 +57,14 @@ def test_an_endpoint_of_a_refused_policy_is_in_error_until_it_is_taken(netns, ho
     )
     netns.call(lambda: host.start(start))
     assert dict(host.states.all) == {WEB: "up", DB: "error"}
+    assert metrics.REFUSED._value.get() == 1
+    shown = {section.title: section.lines for section in host.sections()}
+    (line,) = shown["Policies that the kernel refused, and that deny"]
+    assert "bad" in line
     revision = host.states.revision
     netns.call(lambda: host.apply(Changes(policies={BAD: ALLOW})))
     assert dict(host.states.all) == {WEB: "up", DB: "up"}
+    assert metrics.REFUSED._value.get() == 0
     assert host.states.revision > revision
 
 

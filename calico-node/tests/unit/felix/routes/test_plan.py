@@ -47,10 +47,14 @@ def endpoint(interface: str, *addresses: str) -> LocalEndpoint:
     return LocalEndpoint(interface, tuple(map(parse_cidr, addresses)), "", EndpointPolicies((), ()))
 
 
-def targets_of(endpoints, blocks, remotes, *, has_floating):
+def targets_of(endpoints, blocks, remotes, up, *, has_floating):
     """What the targets must be, without any history."""
     expected = {block: Target() for block in blocks if not block.is_address} | remotes
-    for endpoint_id in sorted(endpoints, reverse=True):
+
+    def precedence(endpoint_id):
+        return endpoints[endpoint_id].interface not in up, endpoint_id
+
+    for endpoint_id in sorted(endpoints, key=precedence, reverse=True):
         one = endpoints[endpoint_id]
         expected |= {address: Target(one.interface) for address in one.addresses}
         if has_floating:
@@ -76,6 +80,7 @@ histories = st.lists(
         st.dictionaries(st.sampled_from(ADDRESSES), st.sampled_from([True, None]), max_size=2),
         st.dictionaries(st.sampled_from(ADDRESSES), st.sampled_from([*VIA, None]), max_size=2),
         st.booleans(),
+        st.frozensets(st.sampled_from(NAMES)),
     ),
     max_size=6,
 )
@@ -84,14 +89,16 @@ histories = st.lists(
 @given(histories)
 def test_targets_depend_on_the_last_state_only(history):
     wanted, endpoints, blocks, remotes = Wanted(), {}, {}, {}
-    for changed, changed_blocks, changed_remotes, has_floating in history:
+    for changed, changed_blocks, changed_remotes, has_floating, up in history:
         wanted.enable_floating(is_enabled=has_floating)
         before = dict(wanted.targets)
-        touched = wanted.change(changed, changed_blocks, changed_remotes)
+        touched = wanted.see_up(up) | wanted.change(changed, changed_blocks, changed_remotes)
         endpoints = {k: v for k, v in (endpoints | changed).items() if v is not None}
         blocks = {k: v for k, v in (blocks | changed_blocks).items() if v}
         remotes = {k: v for k, v in (remotes | changed_remotes).items() if v}
-        assert wanted.targets == targets_of(endpoints, blocks, remotes, has_floating=has_floating)
+        assert wanted.targets == targets_of(
+            endpoints, blocks, remotes, up, has_floating=has_floating
+        )
         local = {d for d, target in before.items() if target.interface and not target.gateway}
         assert wanted.take_left() >= {d for d in local if wanted.targets.get(d) != before[d]}
         assert wanted.take_left() == set()
@@ -106,6 +113,9 @@ def test_the_lowest_endpoint_has_an_address_that_two_claim():
     wanted.change(endpoints, {}, {})
     assert wanted.targets == {ADDRESSES[0]: Target("cali1")}
     assert wanted.through("cali1") == {ADDRESSES[0]}
+    assert wanted.see_up(frozenset({"cali2"})) == {ADDRESSES[0]}
+    assert wanted.targets == {ADDRESSES[0]: Target("cali2")}
+    assert wanted.take_left() == {ADDRESSES[0]}
 
 
 def test_a_block_leads_nowhere_unless_it_is_one_address():
