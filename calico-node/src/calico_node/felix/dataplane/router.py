@@ -75,7 +75,7 @@ class Router:
         self._links = RouteLinks(settings.interface_prefixes)
         self._installed: dict[Cidr, Installed] = {}
         self._waiting: set[Cidr] = set()
-        self._strays = StrayRoutes(self._is_stray)
+        self._strays = StrayRoutes(self._links, self._is_stray)
         self._is_started = False
         with ExitStack() as stack:
             self._socket = stack.enter_context(NetlinkSocket(NETLINK_ROUTE))

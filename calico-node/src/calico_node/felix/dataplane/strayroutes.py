@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Collection
 
 from calico_node.felix import metrics
-from calico_node.felix.routes.strays import Strays
+from calico_node.felix.dataplane.routelinks import RouteLinks
+from calico_node.felix.routes.strays import Strays, ways
 from libcalico.netlink import routes
 from libcalico.netlink.routes import Route
 from libcalico.netlink.sockets import NetlinkSocket
@@ -19,10 +20,12 @@ class StrayRoutes:
     """Routes through workloads' interfaces that nobody has come to want.
 
     Args:
+        links: names of the interfaces.
         is_stray: whether nobody wants a route, as things are now.
     """
 
-    def __init__(self, is_stray: Callable[[Route], bool]) -> None:
+    def __init__(self, links: RouteLinks, is_stray: Callable[[Route], bool]) -> None:
+        self._links = links
         self._is_stray = is_stray
         self._strays = Strays()
 
@@ -41,7 +44,7 @@ class StrayRoutes:
 
     def describe(self) -> list[str]:
         """Return a line for each, for people."""
-        return [f"{route.dst} is unwanted" for route in self._strays]
+        return [f"{self._text(route)} is unwanted" for route in self._strays]
 
     def remove(self, socket: NetlinkSocket, grace_s: float) -> None:
         """Remove those that have been there for the grace period and that nobody wants still.
@@ -59,8 +62,12 @@ class StrayRoutes:
         refused = {unwanted[refusal.seq - 1]: refusal for refusal in refusals}
         for route in unwanted:
             if route not in refused:
-                log.warning("removed a route that nobody wants dst=%s oif=%s", route.dst, route.oif)
+                log.warning("removed a route that nobody wants route=%s", self._text(route))
                 metrics.REPAIRS.labels("routes").inc()
             elif refused[route].errno not in routes.ABSENT:
-                log.warning("cannot remove route dst=%s error=%s", route.dst, refused[route])
+                log.warning("cannot remove route=%s error=%s", self._text(route), refused[route])
                 metrics.FAILURES.inc()
+
+    def _text(self, route: Route) -> str:
+        names = ", ".join(self._links.name(index) for index in ways(route))
+        return f"{route.dst} dev {names} metric {route.priority} proto {route.protocol}"

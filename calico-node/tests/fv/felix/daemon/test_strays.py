@@ -14,7 +14,10 @@ def test_a_stray_route_goes_after_the_grace_period_unless_it_is_wanted_that_they
     felix.host.sh("ip link set eth8 up; ip route add 192.0.2.8 dev eth7 proto bird")
     felix.configure(remove_external_routes=True)
     felix.wait(lambda: not strays(felix), "they are removed")
-    assert "nobody wants dst=192.0.2.0/24" in felix.log
+    assert (
+        "removed a route that nobody wants route=192.0.2.0/24 dev caliweb metric 0 proto 12"
+        in felix.log
+    )
     assert "192.0.2.8" in felix.host.sh("ip route show dev eth7")
     assert felix.outcomes(felix.host, web) == felix.OPEN
 
