@@ -52,9 +52,10 @@ class RouteLinks:
             self._names[index] = link.name
         return changed | self._take_other(index, None if is_gone else seen)
 
-    def up(self) -> frozenset[str]:
-        """Return the names of those that are up."""
-        return frozenset(name for name, link in self.by_name.items() if link.is_up)
+    def are_up(self, names: Iterable[str]) -> dict[str, bool]:
+        """Return whether interfaces are up; one that is not there is not."""
+        links = {name: self.by_name.get(name) for name in names}
+        return {name: link is not None and link.is_up for name, link in links.items()}
 
     def is_followed(self, name: str) -> bool:
         """Whether it is a workload's interface, or a tunnel."""

@@ -302,8 +302,7 @@ class Router:
                             self._configure(interface)
                 case monitor.RouteEvent(route=route, is_gone=is_gone):
                     touched |= self._take_route(route, is_gone=is_gone)
-        if changed:
-            touched |= self._wanted.see_up(self._links.up())
+        touched |= self._wanted.see(self._links.are_up(changed))
         for interface in changed:
             touched |= self._wanted.through(interface)
             self._configure(interface)
@@ -316,8 +315,9 @@ class Router:
 
     @metrics.ROUTE_RESYNC_SECONDS.time()
     def _read(self) -> None:
+        known = set(self._links.by_name)
         self._links.read(links.list_links(self._socket))
-        self._wanted.see_up(self._links.up())
+        self._wanted.see(self._links.are_up(known | self._links.by_name.keys()))
         self._installed.clear()
         present = [r for v in self._versions() for r in routes.list_routes(self._socket, v)]
         unwanted = self._strays.read(present)

@@ -69,7 +69,7 @@ class Wanted:
         self._blocks: set[Cidr] = set()
         self._remotes: dict[Cidr, Target] = {}
         self._left: set[Cidr] = set()
-        self._up: frozenset[str] = frozenset()
+        self._up: set[str] = set()
 
     def change(
         self,
@@ -107,10 +107,12 @@ class Wanted:
         for destination in touched:
             self._decide(destination)
 
-    def see_up(self, interfaces: frozenset[str]) -> set[Cidr]:
-        """Take in which interfaces are up; return the destinations to look at."""
-        changed = interfaces ^ self._up
-        self._up = interfaces
+    def see(self, interfaces: Mapping[str, bool]) -> set[Cidr]:
+        """Take in whether interfaces are up; return the destinations to look at."""
+        changed = {name for name, is_up in interfaces.items() if is_up != (name in self._up)}
+        if not changed:
+            return set()
+        self._up ^= changed
         concerned = (e for e in self._endpoints.values() if e.interface in changed)
         touched = {address for endpoint in concerned for address in self._addresses(endpoint)}
         for destination in touched:

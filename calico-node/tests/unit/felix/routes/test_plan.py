@@ -92,7 +92,9 @@ def test_targets_depend_on_the_last_state_only(history):
     for changed, changed_blocks, changed_remotes, has_floating, up in history:
         wanted.enable_floating(is_enabled=has_floating)
         before = dict(wanted.targets)
-        touched = wanted.see_up(up) | wanted.change(changed, changed_blocks, changed_remotes)
+        touched = wanted.see({n: n in up for n in NAMES}) | wanted.change(
+            changed, changed_blocks, changed_remotes
+        )
         endpoints = {k: v for k, v in (endpoints | changed).items() if v is not None}
         blocks = {k: v for k, v in (blocks | changed_blocks).items() if v}
         remotes = {k: v for k, v in (remotes | changed_remotes).items() if v}
@@ -113,7 +115,7 @@ def test_the_lowest_endpoint_has_an_address_that_two_claim():
     wanted.change(endpoints, {}, {})
     assert wanted.targets == {ADDRESSES[0]: Target("cali1")}
     assert wanted.through("cali1") == {ADDRESSES[0]}
-    assert wanted.see_up(frozenset({"cali2"})) == {ADDRESSES[0]}
+    assert wanted.see({"cali1": False, "cali2": True}) == {ADDRESSES[0]}
     assert wanted.targets == {ADDRESSES[0]: Target("cali2")}
     assert wanted.take_left() == {ADDRESSES[0]}
 
