@@ -166,7 +166,8 @@ class Router:
         if not self._settings.ip_forwarding:
             self._sysctls.drop(_ALL)
             return
-        settings = {sysctl.interface_key(v, _ALL, "forwarding"): 1 for v in self._versions()}
+        versions = (4, 6) if self._settings.ipv6 else (4,)
+        settings = {sysctl.interface_key(v, _ALL, "forwarding"): 1 for v in versions}
         self._sysctls.keep(_ALL, netconf.ALL_LINKS, settings)
 
     def _differs_in_strays(self, settings: RouteSettings) -> bool:

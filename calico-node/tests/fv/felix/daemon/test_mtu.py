@@ -61,6 +61,8 @@ def test_tunnels_that_pools_ask_for_take_their_share(felix):
     wait_told(felix, 1280)
     felix.configure(vxlan_mtu_v6=1280, ipv6_support=False)
     wait_told(felix, 1450)
+    felix.put(a.a_pool(name="v4", cidr="10.65.0.0/24", ipip_mode="Always"))
+    wait_told(felix, 1480)
     felix.delete(four)
     wait_told(felix, 1500)
 
