@@ -90,6 +90,7 @@ READ_WHERE_USED = {
     "PrometheusProcessMetricsEnabled",
     "ReportingIntervalSecs",
     "ReportingTTLSecs",
+    "RequireMTUFile",
 }
 #: Shown by tests of the unit that they change: a system log, debug messages, commits that nobody was told of,
 #: and devices that not every kernel has.
