@@ -19,6 +19,7 @@ SUBJECTS = (
     "repair",
     "scale",
     "packets",
+    "answers",
     "cni",
 )
 

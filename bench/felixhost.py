@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from bench import cluster
 from calico_node.felix.nft.monitor import Monitor
@@ -23,6 +23,7 @@ from libcalico.datastore.backend import Backend
 
 _BIN = Path(sys.executable).parent
 _ROOT = Path(__file__).parent.parent
+_NANOSECONDS = 1e9
 _DEADLINE_S = 300.0
 #: Room for what the kernel tells of the first commit: all of a table for 250,000 endpoints.
 _RECEIVE_BYTES = 512 << 20
@@ -47,14 +48,22 @@ class FelixHost:
 
     Attributes:
         started_ms: from the start of the process to its first commit.
+        started_cpu_s: CPU that it took until then.
         watcher: prints when a bare watcher sees an event.
     """
 
     backend: Backend
     monitor: Monitor
-    watcher: IO[str]
+    watcher: subprocess.Popen[Any]
     process: subprocess.Popen[Any]
     started_ms: float
+    started_cpu_s: float
+
+    def sighted_ns(self) -> int:
+        """Return when the watcher saw the event that is due next, in monotonic nanoseconds."""
+        if self.watcher.stdout is None:
+            raise RuntimeError("the watcher has no output")
+        return int(self.watcher.stdout.readline())
 
 
 @contextmanager
@@ -71,9 +80,15 @@ def running(size: Size) -> Iterator[FelixHost]:
         monitor = stack.enter_context(call_in(_netns(host), listen))
         felix = host.popen([f"{_BIN}/calico-node", "felix"], log="felix", env=environment)
         wait_for_commit(monitor)
-        started_ms = (time.perf_counter() - began) * 1e3
+        started_ms, started_cpu_s = (time.perf_counter() - began) * 1e3, cpu_s(felix)
         watcher = _watcher(stack, host, environment)
-        yield FelixHost(backend, monitor, watcher, felix, started_ms)
+        yield FelixHost(backend, monitor, watcher, felix, started_ms, started_cpu_s)
+
+
+def cpu_s(process: subprocess.Popen[Any]) -> float:
+    """Return the seconds of CPU that all threads of a process took so far, exactly."""
+    tasks = Path(f"/proc/{process.pid}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks) / _NANOSECONDS
 
 
 def endpoint_of(lab: Lab) -> str:
@@ -130,7 +145,7 @@ def _fill(backend: Backend, size: Size) -> None:
     )
 
 
-def _watcher(stack: ExitStack, host: Host, environment: dict[str, str]) -> IO[str]:
+def _watcher(stack: ExitStack, host: Host, environment: dict[str, str]) -> subprocess.Popen[Any]:
     process: subprocess.Popen[Any] = host.popen(
         [sys.executable, "-m", "bench.watcher"],
         env={**environment, "PYTHONPATH": str(_ROOT)},
@@ -140,4 +155,4 @@ def _watcher(stack: ExitStack, host: Host, environment: dict[str, str]) -> IO[st
     stack.callback(process.kill)
     if process.stdout is None or process.stdout.readline() != "watching\n":
         raise RuntimeError("the watcher did not start")
-    return process.stdout
+    return process

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
@@ -15,7 +14,6 @@ _SIZES = (Size(100, 10_000), Size(100, 100_000), Size(250, 250_000, policies=10_
 _SELECTOR_CHANGES = 10
 _SETTLE_S = 2.0
 _IDLE_S = 20.0
-_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 def run(report: Report) -> None:
@@ -26,6 +24,7 @@ def run(report: Report) -> None:
             note = "process start to first commit"
             scale = _scale("cold start", size)
             report.add(f"felix: cold start, {where}", "ms", [host.started_ms], note, scale)
+            report.add(f"felix: cold start, CPU, {where}", "s", [host.started_cpu_s], note)
             note, scale = "peak since the start", _scale("memory", size)
             report.add(f"felix: memory, {where}", "MB", [_peak_mb(host)], note, scale)
             _idle(report, host, where)
@@ -38,9 +37,9 @@ def _scale(curve: str, size: Size) -> Scale:
 
 def _idle(report: Report, host: FelixHost, where: str) -> None:
     time.sleep(_SETTLE_S)
-    before = _cpu_s(host)
+    before = felixhost.cpu_s(host.process)
     time.sleep(_IDLE_S)
-    share = (_cpu_s(host) - before) / _IDLE_S * 100
+    share = (felixhost.cpu_s(host.process) - before) / _IDLE_S * 100
     report.add(f"felix: idle, {where}", "% CPU", [share], f"of one core, over {_IDLE_S:g} s")
     report.add(f"felix: children, {where}", "", [float(_has_had_children(host))], "0: never one")
 
@@ -69,11 +68,6 @@ def _peak_mb(host: FelixHost) -> float:
 def _stat(host: FelixHost) -> list[str]:
     """Return the fields of proc(5)'s ``stat`` behind the program's name, state first."""
     return Path(f"/proc/{host.process.pid}/stat").read_text().rpartition(")")[2].split()
-
-
-def _cpu_s(host: FelixHost) -> float:
-    user, system = _stat(host)[11:13]
-    return (int(user) + int(system)) / _TICKS_PER_S
 
 
 def _has_had_children(host: FelixHost) -> bool:
