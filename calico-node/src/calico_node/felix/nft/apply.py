@@ -15,6 +15,7 @@ from typing import Final, Self
 
 from calico_node.felix import metrics
 from calico_node.felix.nft import parse, wire
+from calico_node.felix.nft.handles import Handles, Request
 from calico_node.felix.nft.model import Verdict
 from calico_node.felix.nft.operations import DestroyTable, Operation, describe
 from calico_node.felix.nft.rebuild import FoundMap, Skeleton
@@ -23,6 +24,8 @@ from libcalico.netlink.codec import NLMSG_ERROR, Answer, Message, parse_answer
 from libcalico.netlink.sockets import NETLINK_NETFILTER, NetlinkSocket
 
 _RECEIVE_BYTES: Final = 8 << 20  # room for one error for each message of a bad batch
+#: A batch of more requests does not ask for its rules back: the socket would not have room for them.
+_MOST_ECHOES: Final = 4000
 _NO_TABLE: Final = "no\x01such"
 _REASONS: Final = {
     errno.EBUSY: "rules or map elements still refer to it",
@@ -43,7 +46,7 @@ class Refusal:
         reason: the kernel's own words, empty if it gave none.
     """
 
-    operation: Operation | None
+    operation: Request | None
     errno: int
     reason: str = ""
 
@@ -78,14 +81,16 @@ class RefusedError(NetlinkError):
         self.operation = first.operation
 
 
-def encode(operations: Sequence[Operation], *, destroys: bool = True) -> wire.Batch:
+def encode(
+    operations: Sequence[Request], *, destroys: bool = True, echoes: bool = False
+) -> wire.Batch:
     """Return the batch of the operations; see :func:`.wire.encode_batch`.
 
     Raises:
         RefusedError: an operation cannot be encoded (EINVAL).
     """
     try:
-        return wire.encode_batch(operations, destroys=destroys)
+        return wire.encode_batch(operations, destroys=destroys, echoes=echoes)
     except wire.UnencodableError as error:
         refusal = Refusal(operations[error.index], errno.EINVAL, str(error))
         raise RefusedError([refusal]) from error
@@ -112,6 +117,7 @@ class Nftables:
         self._socket = NetlinkSocket(NETLINK_NETFILTER, receive_bytes=_RECEIVE_BYTES)
         self.port = self._socket.port
         self.commits = 0
+        self._handles = Handles()
         try:
             self._destroys = True
             self._destroys = self._knows_destroy() if destroys is None else destroys
@@ -140,27 +146,41 @@ class Nftables:
         """
         if not operations:
             return
-        batch = encode(operations, destroys=self._destroys)
+        requests = self._handles.shorten(operations)
+        batch = encode(requests, destroys=self._destroys, echoes=len(requests) <= _MOST_ECHOES)
         metrics.NFT_CALLS.inc()
-        if refused := self.exchange(batch.data):
+        handle_by_seq: dict[int, int] = {}
+        try:
+            refused = self.exchange(batch.data, handle_by_seq)
+        except NetlinkError:
+            self._handles.forget()
+            raise
+        if refused:
             metrics.NFT_ERRORS.inc()
             places = ((answer, batch.operation_by_seq[answer.seq]) for answer in refused)
             raise RefusedError(
                 [
-                    Refusal(operations[at] if at >= 0 else None, answer.errno, answer.reason)
+                    Refusal(requests[at] if at >= 0 else None, answer.errno, answer.reason)
                     for answer, at in places
                 ]
             )
         self.commits += 1
+        by_index = {batch.operation_by_seq[seq]: handle for seq, handle in handle_by_seq.items()}
+        self._handles.learn(requests, by_index)
 
-    def exchange(self, batch: bytes) -> list[Answer]:
+    def exchange(self, batch: bytes, handle_by_seq: dict[int, int] | None = None) -> list[Answer]:
         """Send a whole batch and return the refusals in it; without any it was done.
+
+        Args:
+            batch: as it is sent.
+            handle_by_seq: gets the handles of new rules that the kernel echoes, by sequence number.
 
         Raises:
             NetlinkError: the kernel's answer was lost; whether it did the batch is unknown.
         """
         self._socket.send(batch)
-        return [answer for answer in self._answers() if answer.errno]
+        answers = self._answers({} if handle_by_seq is None else handle_by_seq)
+        return [answer for answer in answers if answer.errno]
 
     def dump(self, request: bytes) -> list[Message]:
         """Read what a request asks for; raises NetlinkError as :meth:`read_elements`."""
@@ -226,7 +246,7 @@ class Nftables:
             raise
         return True
 
-    def _answers(self) -> list[Answer]:
+    def _answers(self, handle_by_seq: dict[int, int]) -> list[Answer]:
         """Return the answers to a batch, which are there when it was sent: at least one.
 
         When there are more refusals than the socket has room for, the first of them count.
@@ -241,7 +261,11 @@ class Nftables:
                 continue
             if not messages:
                 break
-            found += [parse_answer(message) for message in messages if message.type == NLMSG_ERROR]
+            for message in messages:
+                if message.type == NLMSG_ERROR:
+                    found.append(parse_answer(message))
+                elif (handle := parse.new_rule(message)) is not None:
+                    handle_by_seq[message.seq] = handle
         if any(answer.errno for answer in found) or (found and not lost):
             return found
         raise NetlinkError("nftables: no answer to a batch", errno.ENOMSG) from lost

@@ -59,6 +59,17 @@ class AddRule:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplaceRule:
+    """Put a rule in the place of the one that has the handle; see :mod:`.handles`, which makes these."""
+
+    table: str
+    chain: str
+    handle: int
+    rule: Rule
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteChain:
     """Remove a chain and its rules. Nothing may refer to it any more."""
 
@@ -132,11 +143,11 @@ Operation: TypeAlias = (
 )
 
 
-def describe(operation: Operation) -> str:
+def describe(operation: Operation | ReplaceRule) -> str:
     """Return what is done and to what, in a few words, for messages: ``AddRule t chain``."""
     words = [type(operation).__name__, operation.table]
     match operation:
-        case CreateChain() | FlushChain() | AddRule() | DeleteChain():
+        case CreateChain() | FlushChain() | AddRule() | ReplaceRule() | DeleteChain():
             words.append(operation.chain)
         case CreateSet():
             words.append(operation.set.name)

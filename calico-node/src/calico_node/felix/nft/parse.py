@@ -19,6 +19,8 @@ GENERIC_HEADER: Final = 4
 """Size of nfgenmsg, with which every message's payload begins."""
 _SUBSYSTEM: Final = 10 << 8
 _NEWGEN: Final = 15
+_NEWRULE: Final = 6
+_RULE_HANDLE: Final = 3  # NFTA_RULE_HANDLE
 _FAMILIES: Final = {1: "inet", 2: "ip", 10: "ip6"}
 _CHANGES: Final = {  # message → nft's word, and the attribute that holds the object's name
     0: ("newtable", 0),
@@ -193,3 +195,13 @@ def _verdict(element: dict[int, bytes]) -> Verdict:
     if kind is None:
         raise NetlinkError(f"nftables: the kernel sent verdict {number:#x}", errno.EBADMSG)
     return Verdict(kind, as_text(data.get(2, b"")))
+
+
+def new_rule(message: Message) -> int | None:
+    """Return the handle of the rule that a message tells of; None if it tells of none."""
+    if message.type != _SUBSYSTEM | _NEWRULE:
+        return None
+    for kind, payload in parse_attr_list(message.payload, GENERIC_HEADER):
+        if kind == _RULE_HANDLE:
+            return int.from_bytes(payload, "big")
+    return None

@@ -1,7 +1,8 @@
 """Operations → the bytes of one nfnetlink batch, and what the kernel sends → values.
 
 No handle of the kernel is ever needed: rules go by flushing their chain, everything else has a
-name or a key. So nothing has to be read back before it can be changed.
+name or a key. So nothing has to be read back before it can be changed. Where the handle of a rule is
+known from the kernel's echo, the rule can be exchanged by itself.
 
 Source: Linux uapi/linux/netfilter/nf_tables.h and nfnetlink.h, net/netfilter/nf_tables_api.c.
 """
@@ -30,6 +31,7 @@ from calico_node.felix.nft.operations import (
     DestroyTable,
     FlushChain,
     Operation,
+    ReplaceRule,
 )
 from libcalico.errors import NetlinkError
 from libcalico.netlink import codec
@@ -37,6 +39,8 @@ from libcalico.netlink.codec import (
     NLM_F_ACK,
     NLM_F_APPEND,
     NLM_F_CREATE,
+    NLM_F_ECHO,
+    NLM_F_REPLACE,
     NLM_F_REQUEST,
     attr,
     be32,
@@ -101,18 +105,21 @@ class UnencodableError(ValueError):
         self.index = index
 
 
-def encode_batch(operations: Sequence[Operation], *, destroys: bool = True) -> Batch:
+def encode_batch(
+    operations: Sequence[Operation | ReplaceRule], *, destroys: bool = True, echoes: bool = False
+) -> Batch:
     """Return the operations as one atomic batch; the last message asks for an acknowledgement.
 
     Args:
         operations: in order.
+        echoes: whether the kernel shall send every new rule back, with the handle that it got.
         destroys: whether the kernel knows the DESTROY requests (Linux 6.3), which let what is
             absent be removed. Otherwise absent elements are refused with ENOENT.
 
     Raises:
         UnencodableError: a rule or an element cannot be encoded; names the operation.
     """
-    writer = _Writer(destroys)
+    writer = _Writer(destroys, NLM_F_ECHO if echoes else 0)
     for index, operation in enumerate(operations):
         writer.index = index
         try:
@@ -152,6 +159,7 @@ class _Writer:
     """Collects messages; each gets the next sequence number."""
 
     destroys: bool
+    echo: int = 0
     messages: list[bytes] = field(default_factory=list)
     operation_by_seq: list[int] = field(default_factory=list)
     index: int = -1
@@ -225,12 +233,24 @@ def _delete_chain(writer: _Writer, operation: DeleteChain) -> None:
 
 
 def _add_rule(writer: _Writer, operation: AddRule) -> None:
-    body = _rule_body(operation.rule)
-    attributes_ = body.attributes
-    if body.sets:
-        attributes_ = _create_anonymous_sets(writer, operation.table, body)
     place = _text(1, operation.table) + _text(2, operation.chain)
-    writer.add(NEWRULE, NLM_F_CREATE | NLM_F_APPEND, place + attributes_)
+    attributes_ = _rule_attributes(writer, operation)
+    writer.add(NEWRULE, NLM_F_CREATE | NLM_F_APPEND | writer.echo, place + attributes_)
+
+
+def _replace_rule(writer: _Writer, operation: ReplaceRule) -> None:
+    place = _text(1, operation.table) + _text(2, operation.chain)
+    place += attr(3, operation.handle.to_bytes(8, "big"))
+    attributes_ = _rule_attributes(writer, operation)
+    writer.add(NEWRULE, NLM_F_REPLACE | writer.echo, place + attributes_)
+
+
+def _rule_attributes(writer: _Writer, operation: AddRule | ReplaceRule) -> bytes:
+    """Create the anonymous sets of a rule, and return its attributes."""
+    body = _rule_body(operation.rule)
+    if body.sets:
+        return _create_anonymous_sets(writer, operation.table, body)
+    return body.attributes
 
 
 @lru_cache(maxsize=16384)
@@ -315,12 +335,13 @@ def _element_verdict(value: Verdict) -> bytes:
     return nested(2, verdict(value))
 
 
-_WRITE: Final[dict[type[Operation], Callable[[_Writer, Any], None]]] = {
+_WRITE: Final[dict[type[Operation | ReplaceRule], Callable[[_Writer, Any], None]]] = {
     CreateTable: _create_table,
     DestroyTable: _destroy_table,
     CreateChain: _create_chain,
     FlushChain: _flush_chain,
     AddRule: _add_rule,
+    ReplaceRule: _replace_rule,
     DeleteChain: _delete_chain,
     CreateSet: _create_set,
     DeleteSet: _delete_set,

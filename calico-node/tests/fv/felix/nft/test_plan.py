@@ -9,8 +9,18 @@ from hypothesis import strategies as st
 from calico_node.felix.nft.apply import Nftables, RefusedError
 from calico_node.felix.nft.fake import FakeNftables
 from calico_node.felix.nft.keys import KeyType
-from calico_node.felix.nft.model import Set, table
-from calico_node.felix.nft.operations import AddElements, CreateChain, DeleteChain
+from calico_node.felix.nft.model import (
+    ACCEPT,
+    Chain,
+    Field,
+    Match,
+    OneOf,
+    Rule,
+    Set,
+    table,
+)
+from calico_node.felix.nft.monitor import Monitor
+from calico_node.felix.nft.operations import AddElements, CreateChain, DeleteChain, FlushChain
 from calico_node.felix.nft.plan import diff, plan, replace_table
 from calico_node.felix.nft.testing.forms import everything
 from calico_node.felix.nft.testing.tables import tables
@@ -41,6 +51,40 @@ def test_every_delta_leads_to_the_desired_table(desired, netns, other_netns, lis
 def kernels(netns, other_netns):
     with netns.call(Nftables) as kernel, other_netns.call(Nftables) as scratch:
         yield kernel, scratch
+
+
+def test_of_a_rewritten_chain_only_the_rules_that_changed_are_exchanged(
+    netns, other_netns, list_blocks, kernels
+):
+    kernel, scratch = kernels
+    kernel.commit(replace_table(_numbered(1, 2, 3)))
+    with netns.call(lambda: Monitor("t")) as monitor:
+        for numbers in ((1, 4, 3), (1, 5, 3), (6, 5, 7)):
+            kernel.commit(plan("t", diff(_numbered(1, 2, 3), _numbered(*numbers))))
+        told = [[change.verb for change in commit.changes] for commit in monitor.read()]
+    assert [verbs.count("newrule") for verbs in told] == [1, 1, 2]
+    scratch.commit(replace_table(_numbered(6, 5, 7)))
+    assert list_blocks(netns) == list_blocks(other_netns)
+
+
+def test_a_rule_that_somebody_removed_is_refused_and_then_written_anew(
+    netns, other_netns, list_blocks, kernels
+):
+    kernel = kernels[0]
+    kernel.commit(replace_table(_numbered(1, 2, 3)))
+    with netns.call(Nftables) as somebody:
+        somebody.commit([FlushChain("t", "c", "")])
+    edit = plan("t", diff(_numbered(1, 2, 3), _numbered(1, 4, 3)))
+    with pytest.raises(RefusedError):
+        kernel.commit(edit)
+    for each in kernels:
+        each.commit(replace_table(_numbered(1, 4, 3)))
+    assert list_blocks(netns) == list_blocks(other_netns)
+
+
+def _numbered(*numbers):
+    rules = [Rule((Match(Field.DPORT, OneOf((n, n + 1))), ACCEPT), f"{n}") for n in numbers]
+    return table("t", [Chain("c", tuple(rules))])
 
 
 def test_a_bad_operation_leaves_everything_as_it_was(netns, kernel, list_blocks):
