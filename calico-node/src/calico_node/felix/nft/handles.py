@@ -88,17 +88,21 @@ class Handles:
         self._chains.clear()
 
     def _exchangeable(self, operations: Sequence[Operation]) -> dict[_Place, Iterator[int]]:
-        """Return the places of chains that get as many rules as they have → the numbers of the rules."""
+        """Return the places of chains that get as many rules as they have → the numbers of the rules.
+
+        Not where no rule differs: whoever writes a chain anew then does not believe that it is as we know it.
+        """
         flushed = {(o.table, o.chain) for o in operations if isinstance(o, FlushChain)}
         flushed -= {(o.table, o.chain) for o in operations if isinstance(o, DeleteChain)}
-        wanted: defaultdict[_Place, int] = defaultdict(int)
+        wanted: defaultdict[_Place, list[Rule]] = defaultdict(list)
         for operation in operations:
             if isinstance(operation, AddRule):
-                wanted[operation.table, operation.chain] += 1
+                wanted[operation.table, operation.chain].append(operation.rule)
         return {
-            place: iter(range(wanted[place]))
+            place: iter(range(len(wanted[place])))
             for place in flushed & self._chains.keys()
-            if wanted[place] == len(self._chains[place].rules)
+            if len(wanted[place]) == len(self._chains[place].rules)
+            and wanted[place] != self._chains[place].rules
         }
 
     def _shortened(

@@ -56,7 +56,7 @@ class Rules:
         return {chain: tuple(rule for _, rule in rules) for chain, rules in self.chains.items()}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(tables(), min_size=1, max_size=5), st.data())
 def test_a_shortened_batch_leads_to_the_same_rules(desired, data):
     kernel, handles = Rules(), Handles()
@@ -81,6 +81,13 @@ def test_only_the_rule_that_changed_is_exchanged():
 def test_a_chain_that_gets_fewer_or_more_rules_is_written_anew():
     assert FlushChain("t", "c", "") in _requests(_rules_of(ONE, TWO), _rules_of(ONE))
     assert FlushChain("t", "c", "") in _requests(_rules_of(ONE), _rules_of(ONE, TWO))
+
+
+def test_a_chain_is_written_anew_although_it_should_be_so_already():
+    for same in (_rules_of(ONE, TWO), _rules_of()):
+        rules = [AddRule("t", "c", rule, "") for rule in same.chains["c"].rules]
+        operations = [FlushChain("t", "c", ""), *rules]
+        assert _knowing(same).shorten(operations) == operations
 
 
 def test_what_is_not_known_is_written_anew():
