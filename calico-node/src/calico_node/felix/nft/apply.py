@@ -197,6 +197,7 @@ class Nftables:
         Raises:
             NetlinkError: it could not be read; one reason is a verdict of a kind that is not known.
         """
+        self._handles.forget()  # whoever asks doubts that the chains are as they were written here
         chains = parse.chains(self._socket.dump(wire.encode_dump_chains()), table)
         sets = parse.sets(self._dump_sets(table))
         if not chains and not sets:

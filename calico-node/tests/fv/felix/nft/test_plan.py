@@ -20,7 +20,13 @@ from calico_node.felix.nft.model import (
     table,
 )
 from calico_node.felix.nft.monitor import Monitor
-from calico_node.felix.nft.operations import AddElements, CreateChain, DeleteChain, FlushChain
+from calico_node.felix.nft.operations import (
+    AddElements,
+    AddRule,
+    CreateChain,
+    DeleteChain,
+    FlushChain,
+)
 from calico_node.felix.nft.plan import diff, plan, replace_table
 from calico_node.felix.nft.testing.forms import everything
 from calico_node.felix.nft.testing.tables import tables
@@ -79,6 +85,19 @@ def test_a_rule_that_somebody_removed_is_refused_and_then_written_anew(
         kernel.commit(edit)
     for each in kernels:
         each.commit(replace_table(_numbered(1, 4, 3)))
+    assert list_blocks(netns) == list_blocks(other_netns)
+
+
+def test_a_table_that_was_looked_at_is_not_believed_to_be_as_it_was_written(
+    netns, other_netns, list_blocks, kernels
+):
+    kernel, scratch = kernels
+    kernel.commit(replace_table(_numbered(1, 2, 3)))
+    with netns.call(Nftables) as somebody:
+        somebody.commit([AddRule("t", "c", Rule((ACCEPT,)), "")])
+    kernel.skeleton("t")
+    kernel.commit(plan("t", diff(_numbered(1, 2, 3), _numbered(1, 4, 3))))
+    scratch.commit(replace_table(_numbered(1, 4, 3)))
     assert list_blocks(netns) == list_blocks(other_netns)
 
 
