@@ -1,8 +1,8 @@
 """What becomes of each parameter of Felix's here: the one declaration. Pure.
 
-A parameter is read by code, or it is in :data:`NOT_APPLICABLE`, with the reason, or in :data:`NOT_YET`; a
-test compares this with the code. All are accepted and stored, so that a FelixConfiguration of Go Calico's
-means the same wherever it means anything.
+A parameter is read by code, or it is in :data:`NOT_APPLICABLE`, with the reason; a test compares this with
+the code. All are accepted and stored, so that a FelixConfiguration of Go Calico's means the same wherever
+it means anything.
 """
 
 from __future__ import annotations
@@ -71,10 +71,6 @@ def _not_applicable() -> dict[str, str]:
 #: Parameter → why it has no meaning here.
 NOT_APPLICABLE: Final[Mapping[str, str]] = MappingProxyType(_not_applicable())
 
-#: Parameters that mean something here and have no effect yet.
-NOT_YET: Final[frozenset[str]] = frozenset()
-
-
 #: How the datastore is reached, and as whom: read when Felix starts.
 AT_START: Final[frozenset[str]] = frozenset(
     {
@@ -96,4 +92,4 @@ def effect(name: str) -> str:
         return f"not applicable: {reason}"
     if name in AT_START:
         return "yes, when Felix starts"
-    return "not yet" if name in NOT_YET else "yes"
+    return "yes"

@@ -25,7 +25,7 @@ from calico_node.felix.messages import (
     TierPolicies,
 )
 from calico_node.felix.messages import PolicyId as Id
-from calico_node.felix.parameters import AT_START, NOT_APPLICABLE, NOT_YET
+from calico_node.felix.parameters import AT_START, NOT_APPLICABLE
 from calico_node.felix.program.program import Program
 from calico_node.felix.settings import (
     audit_intervals,
@@ -45,7 +45,7 @@ from libcalico.resources.shape import fields_of
 
 ATTRIBUTES = {field.name: field.attribute for field in fields_of(FelixConfigurationSpec)}
 DAEMON_TESTS = Path(__file__).parents[2] / "fv" / "felix" / "daemon"
-LIVE = sorted(PARAMS.keys() - NOT_APPLICABLE.keys() - NOT_YET - AT_START)
+LIVE = sorted(PARAMS.keys() - NOT_APPLICABLE.keys() - AT_START)
 #: Without these a change of some other would show nothing.
 BASE = {
     "HealthEnabled": "true",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import calico_node.felix
 import libcalico.datastore.config
-from calico_node.felix.parameters import NOT_APPLICABLE, NOT_YET, effect
+from calico_node.felix.parameters import NOT_APPLICABLE, effect
 from libcalico.resources.felixparams import PARAMS
 
 FELIX = Path(calico_node.felix.__file__).parent
@@ -32,14 +32,12 @@ def read_by_code():
 def test_what_is_read_and_what_is_not_are_all_parameters_and_do_not_overlap():
     read = read_by_code()
     assert read & NOT_APPLICABLE.keys() == set(), "it is read: take it out of NOT_APPLICABLE"
-    assert read & NOT_YET == set(), "it is read now: take it out of NOT_YET"
-    assert NOT_APPLICABLE.keys() & NOT_YET == set()
-    missing = PARAMS.keys() - read - NOT_APPLICABLE.keys() - NOT_YET
+    missing = PARAMS.keys() - read - NOT_APPLICABLE.keys()
     assert missing == set(), "no code reads it: say why in calico_node.felix.parameters"
-    assert read | NOT_APPLICABLE.keys() | NOT_YET == set(PARAMS), "there is no such parameter"
+    assert read | NOT_APPLICABLE.keys() == set(PARAMS), "there is no such parameter"
 
 
 def test_the_documentation_says_what_becomes_of_a_parameter():
     assert effect("InterfacePrefix") == "yes"
     assert effect("BpfEnabled") == "not applicable: there is no eBPF dataplane"
-    assert effect("VxlanVNI") in ("yes", "not yet")
+    assert effect("EtcdCertFile") == "yes, when Felix starts"

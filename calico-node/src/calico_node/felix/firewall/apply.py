@@ -28,6 +28,7 @@ from calico_node.felix.firewall.plan import plan, removal
 from calico_node.felix.firewall.takeover import take_over
 from calico_node.felix.nft.apply import Nftables
 from calico_node.felix.nft.monitor import Monitor
+from calico_node.felix.nft.wire import encode_dump_chains, encode_dump_rules
 from libcalico.errors import NetlinkError, OverrunError
 from libcalico.netlink.codec import Answer
 
@@ -146,10 +147,11 @@ def read(nftables: Nftables, version: int) -> Chains:
     Raises:
         NetlinkError: the kernel refused.
     """
-    found = parse.chains(nftables.dump(wire.encode_list_chains(version)))
+    family = wire.PROTOCOLS[version]
+    found = parse.chains(nftables.dump(encode_dump_chains(family)))
     return {
         name: replace(
-            chain, rules=parse.rules(nftables.dump(wire.encode_list_rules(version, name)))
+            chain, rules=parse.rules(nftables.dump(encode_dump_rules(family, TABLE, name)))
         )
         for name, chain in found.items()
         if name in (DOCKER_USER, FORWARD)

@@ -22,16 +22,18 @@ from calico_node.felix.nft.wire import (
     DELRULE,
     DELTABLE,
     NFNL_SUBSYS_NFTABLES,
+    NFPROTO_ARP,
+    NFPROTO_IPV4,
+    NFPROTO_IPV6,
 )
 from libcalico.netlink import codec
 from libcalico.netlink.codec import NLM_F_ACK, NLM_F_REQUEST, Message, as_text, parse_attrs
 
 #: nft's words for families → their numbers.
-FAMILIES: Final = {"ip": 2, "ip6": 10, "arp": 3}
+FAMILIES: Final = {"ip": NFPROTO_IPV4, "ip6": NFPROTO_IPV6, "arp": NFPROTO_ARP}
 _TABLES: Final = frozenset({"calico", "calico-arp"})
 _IPTABLES: Final = frozenset({"raw", "mangle", "nat", "filter"})
 _CHAINS_BEGIN, _COMMENTS_BEGIN = "cali-", "cali:"
-_GETCHAIN, _GETRULE = 4, 7
 _SUBSYSTEM: Final = NFNL_SUBSYS_NFTABLES << 8
 _FRAME: Final = bytes((0, 0, 0, NFNL_SUBSYS_NFTABLES))
 
@@ -59,16 +61,6 @@ class Leftovers:
 
     def __bool__(self) -> bool:
         return bool(self.tables or self.chains or self.links)
-
-
-def encode_list_chains(family: str) -> bytes:
-    """Return the request for all chains of a family, not yet numbered."""
-    return codec.request(_SUBSYSTEM | _GETCHAIN, 0, _header(family))
-
-
-def encode_list_rules(family: str, place: Place) -> bytes:
-    """Return the request for the rules of a chain, not yet numbered."""
-    return codec.request(_SUBSYSTEM | _GETRULE, 0, _header(family) + _rules_of(place))
 
 
 def places(messages: Iterable[Message]) -> list[Place]:

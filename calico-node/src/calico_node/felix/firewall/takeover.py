@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from calico_node.felix.firewall import gofelix
 from calico_node.felix.firewall.gofelix import Leftovers
+from calico_node.felix.nft import wire
 from calico_node.felix.nft.apply import Nftables
 from libcalico.errors import NetlinkError
 
@@ -43,11 +44,12 @@ def read(nftables: Nftables, family: str) -> Leftovers:
     Raises:
         NetlinkError: the kernel refused.
     """
-    there = gofelix.places(nftables.dump(gofelix.encode_list_chains(family)))
+    number = gofelix.FAMILIES[family]
+    there = gofelix.places(nftables.dump(wire.encode_dump_chains(number)))
     found = gofelix.find(there)
     links = (
         (place, handle)
         for place in filter(gofelix.may_link, there)
-        for handle in gofelix.links(nftables.dump(gofelix.encode_list_rules(family, place)))
+        for handle in gofelix.links(nftables.dump(wire.encode_dump_rules(number, *place)))
     )
     return replace(found, links=tuple(links)) if found.chains else found

@@ -19,27 +19,19 @@ from calico_node.felix.nft.wire import (
     DELRULE,
     NEWRULE,
     NFNL_SUBSYS_NFTABLES,
+    NFPROTO_IPV4,
+    NFPROTO_IPV6,
 )
 from libcalico.netlink import codec
 from libcalico.netlink.codec import NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_REQUEST
 
 #: nft's words for the families of an IP version.
 FAMILIES: Final = {4: "ip", 6: "ip6"}
-_GETCHAIN, _GETRULE = 4, 7
 _SUBSYSTEM: Final = NFNL_SUBSYS_NFTABLES << 8
 _FRAME: Final = bytes((0, 0, 0, NFNL_SUBSYS_NFTABLES))
-_HEADERS: Final = {4: bytes((2, 0, 0, 0)), 6: bytes((10, 0, 0, 0))}  # nfgenmsg: NFPROTO_...
+#: The numbers of the families.
+PROTOCOLS: Final = {4: NFPROTO_IPV4, 6: NFPROTO_IPV6}
 _TABLE, _CHAIN, _HANDLE = 1, 2, 3  # NFTA_RULE_...
-
-
-def encode_list_chains(version: int) -> bytes:
-    """Return the request for all chains of a family, not yet numbered."""
-    return codec.request(_SUBSYSTEM | _GETCHAIN, 0, _HEADERS[version])
-
-
-def encode_list_rules(version: int, chain: str) -> bytes:
-    """Return the request for the rules of a chain, in order, not yet numbered."""
-    return codec.request(_SUBSYSTEM | _GETRULE, 0, _HEADERS[version] + _place(chain))
 
 
 def encode_batch(version: int, operations: Iterable[Operation]) -> bytes:
@@ -52,7 +44,7 @@ def encode_batch(version: int, operations: Iterable[Operation]) -> bytes:
                 _SUBSYSTEM | kind,
                 NLM_F_REQUEST | NLM_F_ACK | flags,
                 seq,
-                _HEADERS[version] + _place(operation.chain) + body,
+                bytes((PROTOCOLS[version], 0, 0, 0)) + _place(operation.chain) + body,
             )
         )
     messages.append(codec.message(BATCH_END, NLM_F_REQUEST, len(messages), _FRAME))

@@ -51,14 +51,16 @@ NFNL_SUBSYS_NFTABLES: Final = 10
 BATCH_BEGIN, BATCH_END = 16, 17
 NEWTABLE, DELTABLE = 0, 2
 NEWCHAIN, GETCHAIN, DELCHAIN = 3, 4, 5
-NEWRULE, DELRULE = 6, 8
+NEWRULE, GETRULE, DELRULE = 6, 7, 8
 NEWSET, GETSET, DELSET = 9, 10, 11
 NEWSETELEM, GETSETELEM, DELSETELEM = 12, 13, 14
 NEWGEN, GETGEN = 15, 16
 DESTROYTABLE, DESTROYSETELEM = 26, 30
 
 _SUBSYSTEM: Final = NFNL_SUBSYS_NFTABLES << 8
-_INET: Final = bytes((1, 0, 0, 0))
+#: Numbers of families: linux/netfilter.h.
+NFPROTO_INET, NFPROTO_IPV4, NFPROTO_ARP, NFPROTO_IPV6 = 1, 2, 3, 10
+_INET: Final = bytes((NFPROTO_INET, 0, 0, 0))
 """nfgenmsg of our messages: family inet, version 0, no resource."""
 _FRAME: Final = bytes((0, 0, 0, NFNL_SUBSYS_NFTABLES))
 """nfgenmsg of a batch's begin and end: they name the subsystem."""
@@ -139,9 +141,15 @@ def encode_dump_elements(table: str, set_: str) -> bytes:
     return codec.request(_SUBSYSTEM | GETSETELEM, 0, _INET + _text(1, table) + _text(2, set_))
 
 
-def encode_dump_chains() -> bytes:
-    """Return the request for the chains of all tables of the family, not yet numbered."""
-    return codec.request(_SUBSYSTEM | GETCHAIN, 0, _INET)
+def encode_dump_chains(family: int = NFPROTO_INET) -> bytes:
+    """Return the request for the chains of all tables of a family, not yet numbered."""
+    return codec.request(_SUBSYSTEM | GETCHAIN, 0, bytes((family, 0, 0, 0)))
+
+
+def encode_dump_rules(family: int, table: str, chain: str) -> bytes:
+    """Return the request for the rules of a chain, in order, not yet numbered."""
+    place = _text(1, table) + _text(2, chain)
+    return codec.request(_SUBSYSTEM | GETRULE, 0, bytes((family, 0, 0, 0)) + place)
 
 
 def encode_dump_sets(table: str) -> bytes:
