@@ -236,7 +236,7 @@ def _plain(model: Model, *, omit_empty_structs: bool, keep_unknown: bool = True)
             continue
         if field.model is not None and value is not None:
             value = _plain_nested(value, omit_empty_structs, keep_unknown)
-        elif field.is_map and value:
+        elif field.is_map and isinstance(value, Mapping):
             value = dict(sorted(value.items()))
         if omit_empty_structs and value == {} and _is_left_out_empty(field):
             continue
