@@ -9,13 +9,13 @@ from typing import Any, Final, Literal
 
 from calico_node.felix.config import Config
 from calico_node.felix.dataplane.audits import Audit
-from calico_node.felix.dataplane.router import RouteSettings
 from calico_node.felix.firewall.model import FirewallSettings
 from calico_node.felix.loggers import LogSettings
 from calico_node.felix.nft.keys import Range
 from calico_node.felix.program import logs
 from calico_node.felix.program.settings import MarkMaskError, Marks, RuleSettings, failsafe_ports
 from calico_node.felix.routes.overlay import OverlaySettings
+from calico_node.felix.routes.settings import RouteSettings
 from calico_node.health.model import Setting, Tls
 from libcalico.errors import ConfigError
 from libcalico.net.addresses import Cidr, parse_address, parse_cidr

@@ -12,7 +12,7 @@ from calico_node.felix.dataplane.audits import Audit
 from calico_node.felix.dataplane.enforcer import Enforcer
 from calico_node.felix.dataplane.mtufile import MtuFile
 from calico_node.felix.dataplane.overlays import Overlays
-from calico_node.felix.dataplane.router import Router, RouteSettings
+from calico_node.felix.dataplane.router import Router
 from calico_node.felix.dataplane.states import State, States
 from calico_node.felix.dataplane.status import StatusFiles
 from calico_node.felix.dump import Section
@@ -30,6 +30,7 @@ from calico_node.felix.program.classes import subjects, subjects_of_host
 from calico_node.felix.program.program import Subject
 from calico_node.felix.program.settings import RuleSettings
 from calico_node.felix.routes.overlay import Changed
+from calico_node.felix.routes.settings import RouteSettings
 from calico_node.felix.shaping.apply import Shaper
 
 

@@ -11,18 +11,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final
 
 from calico_node.felix import metrics
 from calico_node.felix.dataplane.routelinks import RouteLinks
+from calico_node.felix.dataplane.routetable import RouteTable
 from calico_node.felix.dataplane.strayroutes import StrayRoutes
 from calico_node.felix.dataplane.sysctls import Sysctls
 from calico_node.felix.dataplane.workloadlinks import WorkloadLinks
 from calico_node.felix.messages import EndpointId, LocalEndpoint
 from calico_node.felix.routes import strays
-from calico_node.felix.routes.overlay import OverlaySettings
-from calico_node.felix.routes.plan import Installed, Operation, Target, Wanted, plan
+from calico_node.felix.routes.plan import Installed, Target, Wanted, plan
+from calico_node.felix.routes.settings import RouteSettings
 from libcalico.errors import NetlinkError, OverrunError
 from libcalico.net.addresses import Cidr
 from libcalico.netlink import conntrack, links, monitor, netconf, routes, sysctl
@@ -35,37 +36,6 @@ log = logging.getLogger(__name__)
 _ALL: Final = "all"
 
 
-@dataclass(frozen=True, slots=True)
-class RouteSettings:
-    """What routes depend on beside endpoints. Defaults are Felix's.
-
-    Attributes:
-        interface_prefixes: names of workload interfaces begin so.
-        protocol: protocol number of routes to workloads.
-        priorities: metric of routes to workloads, by IP version.
-        sources: preferred source address of routes to workloads, by IP version.
-        overlay: what tunnels depend on.
-        floating_ips: whether there are routes to floating addresses, too.
-        is_disabled: whether routes are left to others, as they are.
-        removes_strays: whether routes of others do not stay on workload interfaces.
-        grace_s: how long a route that nobody wants may stay there.
-    """
-
-    interface_prefixes: tuple[str, ...] = ("cali",)
-    protocol: int = routes.PROTOCOL_BOOT
-    priorities: Mapping[int, int] = field(
-        default_factory=lambda: dict.fromkeys((4, 6), routes.WORKLOAD_PRIORITY)
-    )
-    sources: Mapping[int, Cidr] = field(default_factory=dict)
-    ipv6: bool = True
-    ip_forwarding: bool = True
-    overlay: OverlaySettings = field(default_factory=OverlaySettings)
-    floating_ips: bool = False
-    is_disabled: bool = False
-    removes_strays: bool = True
-    grace_s: float = strays.GRACE_S
-
-
 class Router:
     """Routes in the kernel of the network namespace in which this was made."""
 
@@ -73,8 +43,6 @@ class Router:
         self._settings = settings
         self._wanted = Wanted(has_floating=settings.floating_ips)
         self._links = RouteLinks(settings.interface_prefixes)
-        self._installed: dict[Cidr, Installed] = {}
-        self._waiting: set[Cidr] = set()
         self._strays = StrayRoutes(self._links, self._is_stray)
         self._is_started = False
         with ExitStack() as stack:
@@ -83,6 +51,7 @@ class Router:
             self._sysctls = stack.enter_context(closing(Sysctls()))
             self._monitor = monitor.Monitor(monitor.LINKS | monitor.ROUTES)
             stack.pop_all()
+        self._table = RouteTable(self._socket, settings)
         self._workloads = WorkloadLinks(self._sysctls, ipv6=settings.ipv6)
 
     def close(self) -> None:
@@ -108,8 +77,10 @@ class Router:
 
     def describe(self) -> list[str]:
         """Return a line for each route that is installed or waits, for people."""
-        lines = [f"{d} {self._describe(self._installed[d])}" for d in sorted(self._installed)]
-        lines += [f"{destination} waits" for destination in sorted(self._waiting)]
+        lines = [
+            f"{d} {self._describe(self._table.installed[d])}" for d in sorted(self._table.installed)
+        ]
+        lines += [f"{destination} waits" for destination in sorted(self._table.waiting)]
         return lines + self._strays.describe()
 
     def _describe(self, way: Installed) -> str:
@@ -126,7 +97,7 @@ class Router:
     @property
     def is_in_sync(self) -> bool:
         """Whether every route that can be is installed."""
-        return self._is_started and not self._waiting and not self._workloads.unconfigured
+        return self._is_started and not self._table.waiting and not self._workloads.unconfigured
 
     def start(self) -> None:
         """Turn on forwarding, and make the kernel have what is wanted, in place of what a previous run left.
@@ -147,14 +118,14 @@ class Router:
         Routes that are left to others from now on stay as they are.
         """
         if self._differs_in_strays(settings):
-            self._settings = settings
+            self._settings = self._table.settings = settings
             self.recover()
             return
         try:
             if not (settings.is_disabled or self._settings.is_disabled):
-                self._remove(list(self._installed))
+                self._table.clear()
         finally:
-            self._settings = settings
+            self._settings = self._table.settings = settings
             self._wanted.enable_floating(is_enabled=settings.floating_ips)
             self._links.prefixes = settings.interface_prefixes
             self._workloads = WorkloadLinks(self._sysctls, ipv6=settings.ipv6)
@@ -238,16 +209,16 @@ class Router:
             self.start()
         for interface in list(self._workloads.unconfigured):
             self._configure(interface)
-        if self._waiting:
-            self._sync(set(self._waiting))
+        if self._table.waiting:
+            self._sync(set(self._table.waiting))
         self._strays.remove(self._socket, self._settings.grace_s)
 
     def audit(self) -> None:
         """Read links and routes anew, and put right what nothing told of. Raises as :meth:`start`."""
         self.take_events()
-        believed = dict(self._installed)
+        believed = dict(self._table.installed)
         self._read()
-        if differing := believed.items() ^ self._installed.items():
+        if differing := believed.items() ^ self._table.installed.items():
             log.warning("routes were changed without a word routes=%s", len(dict(differing)))
             metrics.REPAIRS.labels("routes").inc(len(dict(differing)))
         self._sync(None)
@@ -267,13 +238,13 @@ class Router:
         if not self._workloads.is_configured(endpoint.interface, link):
             return False
         return self._settings.is_disabled or all(
-            self._installed.get(a) == Installed(link.index) for a in endpoint.addresses
+            self._table.installed.get(a) == Installed(link.index) for a in endpoint.addresses
         )
 
     def has_failed(self, endpoint: LocalEndpoint) -> bool:
         """Return whether the kernel refused a route or a setting of an endpoint's interface."""
         is_unconfigured = endpoint.interface in self._workloads.unconfigured
-        return is_unconfigured or not self._waiting.isdisjoint(endpoint.addresses)
+        return is_unconfigured or not self._table.waiting.isdisjoint(endpoint.addresses)
 
     def take_events(self) -> set[str]:
         """Put right what changed; return the workload interfaces whose state changed.
@@ -297,9 +268,7 @@ class Router:
                     for interface in self._links.take(link, is_gone=is_gone):
                         self._forget_dead(interface)
                         changed.add(interface)
-                        if (
-                            is_gone
-                        ):  # and may be back in the next event, with its number, not its settings
+                        if is_gone:  # and may be back in the next event, without its settings
                             self._configure(interface)
                 case monitor.RouteEvent(route=route, is_gone=is_gone):
                     touched |= self._take_route(route, is_gone=is_gone)
@@ -319,12 +288,12 @@ class Router:
         known = set(self._links.by_name)
         self._links.read(links.list_links(self._socket))
         self._wanted.see(self._links.are_up(known | self._links.by_name.keys()))
-        self._installed.clear()
+        self._table.installed.clear()
         present = [r for v in self._versions() for r in routes.list_routes(self._socket, v)]
         unwanted = self._strays.read(present)
         for route in present:
             if route not in unwanted and self._is_ours(route):
-                self._installed[route.dst] = _installed(route)
+                self._table.installed[route.dst] = _installed(route)
 
     def _versions(self) -> tuple[int, ...]:
         """Return the families whose routes are ours to keep."""
@@ -362,16 +331,16 @@ class Router:
 
     def _take_route(self, route: Route, *, is_gone: bool) -> set[Cidr]:
         """Note what somebody did to a route of ours; return its destination if it is to be looked at."""
-        there = self._installed.get(route.dst)
+        there = self._table.installed.get(route.dst)
         if self._strays.take(route, is_gone=is_gone) or not self._is_ours(route):
             return set()
         seen = _installed(route)
         if is_gone and there == seen:
-            del self._installed[route.dst]
+            del self._table.installed[route.dst]
             metrics.REPAIRS.labels("routes").inc()
             return {route.dst}
         if not is_gone and there != seen:
-            self._installed[route.dst] = seen
+            self._table.installed[route.dst] = seen
             return {route.dst}
         return set()
 
@@ -379,11 +348,11 @@ class Router:
         """Routes through an interface that is down or gone went with it, without a word for IPv4."""
         link = self._links.by_name.get(interface)
         for destination in self._wanted.through(interface):
-            there = self._installed.get(destination)
+            there = self._table.installed.get(destination)
             if there is None or not there.index:
                 continue
             if link is None or not link.is_up or there.index != link.index:
-                del self._installed[destination]
+                del self._table.installed[destination]
 
     # What we do to it
 
@@ -392,78 +361,12 @@ class Router:
             self._workloads.configure(interface, self._links.by_name.get(interface))
 
     def _sync(self, among: Collection[Cidr] | None) -> None:
-        operations = plan(self._wanted.targets, self._links.by_name, self._installed, among)
-        operations = [o for o in operations if o.destination.version in self._versions()]
-        looked_at = set(among) if among is not None else set(self._waiting)
-        self._waiting -= looked_at
-        if not operations:
-            return
-        requests: list[bytes] = []
-        origins: list[Operation] = []
-        for operation in operations:
-            for request in self._requests(operation):
-                requests.append(request)
-                origins.append(operation)
-        refusals = {origins[e.seq - 1]: e for e in self._socket.batch(requests) if not _is_gone(e)}
-        for operation in operations:
-            self._note(operation, refusals.get(operation))
-        metrics.ROUTES.set(len(self._installed))
-
-    def _requests(self, operation: Operation) -> list[bytes]:
-        """Return the messages of one operation; a route of another kind in its place goes first."""
-        there, way = self._installed.get(operation.destination), operation.way
-        removal = [routes.encode_delete(self._route(operation.destination, there))] if there else []
-        if way is None:
-            return removal
-        replacement = routes.encode_replace(self._route(operation.destination, way))
-        changes_kind = there is not None and _kind(there) != _kind(way)
-        return [*removal, replacement] if changes_kind else [replacement]
-
-    def _note(self, operation: Operation, refusal: NetlinkError | None) -> None:
-        if refusal is not None:
-            log.warning("cannot change route dst=%s error=%s", operation.destination, refusal)
-            metrics.FAILURES.inc()
-            self._waiting.add(operation.destination)
-        elif operation.way is None:
-            self._installed.pop(operation.destination, None)
-        else:
-            self._installed[operation.destination] = operation.way
-
-    def _remove(self, destinations: Collection[Cidr]) -> None:
-        requests = [routes.encode_delete(self._route(d, self._installed[d])) for d in destinations]
-        for error in self._socket.batch(requests):
-            if not _is_gone(error):
-                raise error
-        for destination in destinations:
-            del self._installed[destination]
-
-    def _route(self, destination: Cidr, way: Installed) -> Route:
-        if not way.index:
-            return Route(destination, type=routes.BLACKHOLE)
-        if way.gateway is not None:
-            return Route(destination, oif=way.index, gateway=way.gateway, onlink=way.onlink)
-        version = destination.version
-        return Route(
-            destination,
-            oif=way.index,
-            scope=routes.SCOPE_LINK if version == 4 else routes.SCOPE_UNIVERSE,
-            protocol=self._settings.protocol,
-            priority=self._settings.priorities[version],
-            src=self._settings.sources.get(version),
-        )
+        operations = plan(self._wanted.targets, self._links.by_name, self._table.installed, among)
+        ours = [o for o in operations if o.destination.version in self._versions()]
+        self._table.change(ours, among)
 
 
 def _installed(route: Route) -> Installed:
     """Return what a route of ours does."""
     index = 0 if route.type == routes.BLACKHOLE else route.oif
     return Installed(index, route.gateway)
-
-
-def _kind(way: Installed) -> int:
-    """Return what tells routes that can be replaced from those that stand beside each other."""
-    return 2 if way.gateway is not None else int(bool(way.index))
-
-
-def _is_gone(error: NetlinkError) -> bool:
-    """Whether what was to be removed was not there any more."""
-    return error.errno in routes.ABSENT

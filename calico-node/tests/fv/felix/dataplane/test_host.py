@@ -7,7 +7,6 @@ import pytest
 
 from calico_node.felix import metrics
 from calico_node.felix.dataplane.host import Host
-from calico_node.felix.dataplane.router import RouteSettings
 from calico_node.felix.firewall.model import FirewallSettings
 from calico_node.felix.messages import (
     ActivePolicy,
@@ -22,6 +21,7 @@ from calico_node.felix.messages import (
     TierPolicies,
 )
 from calico_node.felix.program.settings import RuleSettings
+from calico_node.felix.routes.settings import RouteSettings
 from libcalico.net.addresses import parse_cidr
 from libcalico.testing.reachable import reachable
 

@@ -7,9 +7,10 @@ from contextlib import closing
 import pytest
 
 from calico_node.felix import metrics
-from calico_node.felix.dataplane.router import Router, RouteSettings
+from calico_node.felix.dataplane.router import Router
 from calico_node.felix.messages import EndpointId, EndpointPolicies, LocalEndpoint
 from calico_node.felix.routes.plan import Target
+from calico_node.felix.routes.settings import RouteSettings
 from libcalico.net.addresses import parse_cidr
 
 ME = EndpointId("ns", "a")

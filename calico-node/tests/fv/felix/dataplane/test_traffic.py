@@ -13,7 +13,6 @@ from dataclasses import replace
 import pytest
 
 from calico_node.felix.dataplane.host import Host
-from calico_node.felix.dataplane.router import RouteSettings
 from calico_node.felix.firewall.model import FirewallSettings
 from calico_node.felix.messages import (
     ActivePolicy,
@@ -29,6 +28,7 @@ from calico_node.felix.messages import (
 )
 from calico_node.felix.nft.keys import Range
 from calico_node.felix.program.settings import RuleSettings
+from calico_node.felix.routes.settings import RouteSettings
 from calico_test.netns import NetNs
 from libcalico.net.addresses import parse_cidr
 

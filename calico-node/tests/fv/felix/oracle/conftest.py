@@ -16,12 +16,12 @@ from functools import partial
 import pytest
 
 from calico_node.felix.dataplane.host import Host
-from calico_node.felix.dataplane.router import RouteSettings
 from calico_node.felix.dataplane.testing import frames, network
 from calico_node.felix.dataplane.testing.follower import HOST, Follower, judge
 from calico_node.felix.dataplane.testing.frames import SCTP, TCP, UDP
 from calico_node.felix.dataplane.testing.verdicts import RULES
 from calico_node.felix.firewall.model import FirewallSettings
+from calico_node.felix.routes.settings import RouteSettings
 from calico_test.netns import NetNs
 from libcalico.net.addresses import parse_address, parse_cidr
 from libcalico.policy import Packet, World
