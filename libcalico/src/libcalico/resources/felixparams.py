@@ -32,7 +32,7 @@ _FAILSAFE_OUT = (
     ProtoPort(protocol="udp", port=67),
     *(ProtoPort(protocol="tcp", port=port) for port in _SERVICE_PORTS),
 )
-_CONNTRACK_TIMEOUTS = MappingProxyType(
+CONNTRACK_TIMEOUTS = MappingProxyType(
     {
         "CreationGracePeriod": "10s",
         "TCPSynSent": "20s",
@@ -178,7 +178,7 @@ _SHARED: tuple[Param, ...] = (
     _int("ipv4ElevatedRoutePriority", 512, low=1, high=2147483646),
     _int("ipv6NormalRoutePriority", 1024, low=1, high=2147483646),
     _int("ipv6ElevatedRoutePriority", 512, low=1, high=2147483646),
-    _duration("liveMigrationRouteConvergenceTime", 30),
+    _duration("liveMigrationRouteConvergenceTime", 30, fractions=True),
     _enum("serviceLoopPrevention", "Drop", ("Disabled", "Drop", "Reject"), any_case=True),
     _enum("workloadSourceSpoofing", "Disabled", ("Any", "Disabled"), any_case=True),
     _param("mtuIfacePattern", "regex", "^((en|wl|ww|sl|ib)[Pcopsvx].*|(eth|wlan|wwan).*)"),
@@ -220,7 +220,7 @@ _SHARED: tuple[Param, ...] = (
         ("Auto", "BPFProgram", "Userspace"),
         name="BPFConntrackCleanupMode",
     ),
-    _param("bpfConntrackTimeouts", "map", _CONNTRACK_TIMEOUTS),
+    _param("bpfConntrackTimeouts", "map", CONNTRACK_TIMEOUTS),
     _param("bpfLogFilters", "map", None),
     _enum("bpfCTLBLogFilter", "", ("all",), any_case=True),
     _param("bpfDataIfacePattern", "regex", "^((en|wl|ww|sl|ib)[Popsx].*|(eth|wlan|wwan|bond).*)"),

@@ -52,6 +52,7 @@ class Param:
         pattern: regular expression that a text must match whole.
         fatal: Felix refuses to start with a bad value; otherwise it warns and uses the default.
         milliseconds: the text form of the duration is in ms, not s.
+        fractions: the spec may hold a duration such as 1.5s.
         required: ``none`` (which means "unset, whatever lower sources say") is not accepted.
     """
 
@@ -66,6 +67,7 @@ class Param:
     pattern: str = ""
     fatal: bool = False
     milliseconds: bool = False
+    fractions: bool = False
     required: bool = False
 
     def parse(self, text: str) -> Any:
@@ -94,7 +96,8 @@ class Param:
 
     def problem_with(self, spec_value: Any) -> str | None:
         """Return what is wrong with a spec value that is set, or None."""
-        if self.type == "duration" and not _CRD_DURATION.fullmatch(spec_value):
+        is_strict = self.type == "duration" and not self.fractions
+        if is_strict and not _CRD_DURATION.fullmatch(spec_value):
             return (
                 f"{spec_value!r} is no duration; write it as 90s, 1m30s or 500ms, without fractions"
             )

@@ -82,8 +82,10 @@ def check_host_endpoint(endpoint: HostEndpoint) -> Iterator[str]:
         yield from check.matches(path, spec.interface_name, check.INTERFACE, "interface name")
     for index, text in enumerate(spec.expected_ips):
         yield from check.address(f"spec.expectedIPs[{index}]", text)
+    yield from check.unique("spec.expectedIPs", spec.expected_ips)
     for index, name in enumerate(spec.profiles):
         yield from check.subdomain(f"spec.profiles[{index}]", name)
+    yield from check.unique("spec.profiles", spec.profiles)
     for index, port in enumerate(spec.ports):
         yield from _check_named_port(f"spec.ports[{index}]", port)
 

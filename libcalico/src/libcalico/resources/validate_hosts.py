@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from libcalico.resources import fieldchecks as check
 from libcalico.resources.clusterinfo import ClusterInformation
 from libcalico.resources.felixconfig import FelixConfiguration, FelixConfigurationSpec
-from libcalico.resources.felixparams import BY_FIELD
+from libcalico.resources.felixparams import BY_FIELD, CONNTRACK_TIMEOUTS
 from libcalico.resources.nodes import Node, NodeBGPSpec
 from libcalico.resources.shape import fields_of
 
 _MAX_NODE_SELECTOR = 1024
 _MAX_TABLE = 250
+#: Names as in a configuration file, folded; a FelixConfiguration begins them in lower case.
+_CONNTRACK_TIMEOUTS = frozenset(name.lower() for name in CONNTRACK_TIMEOUTS)
+#: 32 bytes in base64.
+_WIREGUARD_KEY = re.compile(r"[A-Za-z0-9+/]{43}=")
 
 
 def check_node(node: Node) -> Iterator[str]:
@@ -38,6 +43,7 @@ def check_node(node: Node) -> Iterator[str]:
         for number, text in enumerate(interface.addresses):
             path = f"spec.interfaces[{index}].addresses[{number}]"
             yield from _address_or_interface(path, text, 0)
+    yield from _check_wireguard_keys(node)
 
 
 def _check_node_bgp(bgp: NodeBGPSpec) -> Iterator[str]:
@@ -67,6 +73,14 @@ def _check_wireguard(node: Node) -> Iterator[str]:
             yield from check.address(f"spec.wireguard.interfaceIPv{version}Address", text, version)
 
 
+def _check_wireguard_keys(node: Node) -> Iterator[str]:
+    """Peers encrypt with these keys, so what is none must not be stored."""
+    for field in ("wireguardPublicKey", "wireguardPublicKeyV6"):
+        key = node.status.get(field)
+        if key and not (isinstance(key, str) and _WIREGUARD_KEY.fullmatch(key)):
+            yield f"status.{field}: {key!r} is no WireGuard key; it is 32 bytes in base64"
+
+
 def _address_or_interface(path: str, text: str, version: int) -> Iterator[str]:
     """Require ``address`` or ``address/length``; host bits may be set."""
     net, address = check.parse_network(text), check.parse_address(text)
@@ -93,8 +107,20 @@ def check_felix_configuration(config: FelixConfiguration) -> Iterator[str]:
         problem = param.problem_with(value)
         if problem:
             yield f"spec.{field.name}: {problem}"
+    if spec.nat_port_range == 0:
+        yield "spec.natPortRange: 0 is no port; leave it out to use any port"
+    yield from _check_conntrack_timeouts(spec)
     yield from _check_scope(config)
     yield from _check_route_tables(spec)
+
+
+def _check_conntrack_timeouts(spec: FelixConfigurationSpec) -> Iterator[str]:
+    for name, text in (spec.bpf_conntrack_timeouts or {}).items():
+        path = f"spec.bpfConntrackTimeouts.{name}"
+        if name.lower() not in _CONNTRACK_TIMEOUTS:
+            yield f"{path}: there is no such timeout"
+        elif text != "Auto":
+            yield from check.duration(path, text)
 
 
 def _check_scope(config: FelixConfiguration) -> Iterator[str]:

@@ -212,7 +212,7 @@ def host_endpoints() -> SearchStrategy[Resource]:
         name=names(),
         node=st.sampled_from(["node-1", "node-2"]),
         interface_name=st.sampled_from(["eth0", "bond0.100", "*"]),
-        expected_ips=st.lists(st.one_of(addresses(4), addresses(6)), max_size=2),
+        expected_ips=st.lists(st.one_of(addresses(4), addresses(6)), max_size=2, unique=True),
         labels=labels(),
         profiles=st.lists(names(), max_size=2, unique=True),
         ports=st.lists(ports, max_size=2),

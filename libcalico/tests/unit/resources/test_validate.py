@@ -104,6 +104,11 @@ BROKEN = [
     (a.a_host_endpoint(interface_name="e*"), "spec.interfaceName: 'e*'"),
     (a.a_host_endpoint(expected_ips=["10.0.0.1", "x"]), "spec.expectedIPs[1]: 'x' is no IP"),
     (a.a_host_endpoint(expected_ips=["10.0.0.1/32"]), "spec.expectedIPs[0]"),
+    (a.a_node().with_(status={"wireguardPublicKey": "c2hvcnQ="}),
+     "status.wireguardPublicKey: 'c2hvcnQ=' is no WireGuard key"),
+    (a.a_node().with_(status={"wireguardPublicKeyV6": 7}), "status.wireguardPublicKeyV6: 7 is no"),
+    (a.a_host_endpoint(expected_ips=["10.0.0.1"] * 2), "spec.expectedIPs: '10.0.0.1' is there twice"),
+    (a.a_host_endpoint(profiles=["web", "web"]), "spec.profiles: 'web' is there twice"),
     (a.a_host_endpoint(profiles=["A"]), "spec.profiles[0]: 'A' is no name"),
     (a.a_host_endpoint(ports=[HostPort("http", "ICMP", 1)]), "spec.ports[0].protocol: 'ICMP' has"),
     (a.a_host_endpoint(ports=[HostPort("http", "TCP", 0)]), "spec.ports[0].port: 0 is out of range"),
@@ -272,6 +277,11 @@ BROKEN = [
     (a.a_felix_configuration(interface_prefix="a/b"), "spec.interfacePrefix: expected text that"),
     (a.a_felix_configuration(mtu_iface_pattern="("), "spec.mtuIfacePattern: expected a regular"),
     (a.a_felix_configuration(nat_port_range="http"), "spec.natPortRange: expected a port or a range"),
+    (a.a_felix_configuration(nat_port_range=0), "spec.natPortRange: 0 is no port"),
+    (a.a_felix_configuration(bpf_conntrack_timeouts={"tcpSynSent": "soon"}),
+     "spec.bpfConntrackTimeouts.tcpSynSent: 'soon' is no duration"),
+    (a.a_felix_configuration(bpf_conntrack_timeouts={"tcpSlowSent": "1s"}),
+     "spec.bpfConntrackTimeouts.tcpSlowSent: there is no such timeout"),
     (a.a_felix_configuration(kube_node_port_ranges=[80] * 8), "at most 7 port ranges"),
     (a.a_felix_configuration(failsafe_inbound_host_ports=[ProtoPort(protocol="x", port=1)]),
      "spec.failsafeInboundHostPorts: 'x:1' is no port"),
@@ -337,9 +347,17 @@ VALID = [
         failsafe_inbound_host_ports=[],
         iptables_mark_mask=0xFFFF0000,
         nat_port_range="32768:65535",
+        live_migration_route_convergence_time="1.5s",
+        bpf_conntrack_timeouts={"tcpSynSent": "20s", "tcpFinsSeen": "Auto"},
     ),
     a.a_felix_configuration(name="rack", node_selector="rack == '1'"),
     a.a_felix_configuration(name="node.node-1"),
+    a.a_node().with_(
+        status={
+            "wireguardPublicKey": "jlkVyQYooZYzI2wFfNhSZez5eWh44yfq1wKVjLvSXgY=",
+            "podCIDRs": [],
+        }
+    ),
 ]
 
 
