@@ -388,10 +388,14 @@ class IpamConfig:
         kept = {name: value for name, value in document.items() if value}
         return _encode(kept | dict(self.extra))
 
-    @property
-    def block_limit(self) -> int:
-        """How many blocks of one family a host may own."""
-        return self.max_blocks_per_host or DEFAULT_MAX_BLOCKS_PER_HOST
+    def block_limit(self, requested: int | None = None) -> int:
+        """Return how many blocks of one family a host may own: the smaller of what is set.
+
+        Args:
+            requested: limit that a request brings along; None or 0 is none.
+        """
+        limits = [limit for limit in (self.max_blocks_per_host, requested) if limit]
+        return min(limits, default=DEFAULT_MAX_BLOCKS_PER_HOST)
 
     def check(self) -> None:
         """Refuse settings that contradict each other. Texts as in Go.

@@ -194,6 +194,16 @@ def test_addresses_of_other_hosts_are_borrowed_unless_affinity_is_strict(cluster
     assert ipam.problems() == []
 
 
+def test_hosts_borrow_from_different_blocks_first(cluster):
+    cluster.pool("p", "10.0.0.0/26", blockSize=30)
+    ipam = cluster.client()
+    for first in range(0, 64, 4):
+        ipam.claim_affinity("owner", f"10.0.0.{first}/30")
+    borrowed = {ipam.auto_assign(want(host=f"n{n}")).ipv4[0].block for n in range(4)}
+    assert len(borrowed) > 1
+    assert ipam.problems() == []
+
+
 def test_an_empty_block_of_another_host_is_taken_over_after_a_minute(cluster):
     cluster.pool("p", "10.0.0.0/30", blockSize=30)
     cluster.client().set_config(IpamConfig(strict_affinity=True))
@@ -219,6 +229,15 @@ def test_a_host_has_20_blocks_by_default(cluster):
     result = cluster.client().auto_assign(want(num4=81, partial=True))
     assert len(result.ipv4) == 80
     assert "limit of 20 blocks" in result.messages[0]
+
+
+def test_a_request_may_ask_for_more_blocks_than_the_default(cluster):
+    cluster.pool("p", "10.0.0.0/24", blockSize=30)
+    assert len(cluster.client().auto_assign(want(num4=81, max_blocks=30)).ipv4) == 81
+    strict = IpamConfig(strict_affinity=True, max_blocks_per_host=22)
+    cluster.client().set_config(strict)
+    with pytest.raises(PoolExhaustedError, match="limit of 22 blocks"):
+        cluster.client().auto_assign(want(num4=10, max_blocks=30))
 
 
 def test_without_block_allocation_only_blocks_at_hand_are_used(cluster):

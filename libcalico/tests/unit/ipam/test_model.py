@@ -151,7 +151,7 @@ def test_settings_that_are_off_are_left_out():
     )
     stored = b'{"strict_affinity":true,"maxBlocksPerHost":3,"later":1}'
     config = IpamConfig.decode(stored, "c")
-    assert (config.auto_allocate_blocks, config.block_limit) == (False, 3)
+    assert (config.auto_allocate_blocks, config.block_limit()) == (False, 3)
     assert config.encode() == stored
 
 

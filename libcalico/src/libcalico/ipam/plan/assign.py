@@ -47,7 +47,8 @@ class AssignRequest:
         within4: part of a pool, which alone is used, and of it only this range.
         within6: likewise.
         namespace_labels: labels of the workload's namespace.
-        max_blocks: limit of blocks of one family for the host; the smaller of this and the setting.
+        max_blocks: limit of blocks of one family for the host; the smaller of this and the setting, if
+            that is set.
         max_per_handle: addresses of a family that the handle may own; it is given those it owns
             already first, so that a request that is repeated gets the same answer.
         partial: give fewer addresses than asked for rather than none.
@@ -210,7 +211,7 @@ class _Family:
         return selected(self._view, self._host, cidr, self._all_pools)
 
     def _from_elsewhere(self, number: int, owned: int) -> list[Assigned]:
-        limit = min(self._config.block_limit, self._request.max_blocks or self._config.block_limit)
+        limit = self._config.block_limit(self._request.max_blocks)
         if not self._config.auto_allocate_blocks:
             self.messages.append("failed to find or claim a block (block allocation is disabled)")
             return []
@@ -264,11 +265,7 @@ class _Family:
         """Yield all blocks of the pools that exist, each pool from the host's own starting place."""
         stored = all_blocks(self._view, self._version)
         for pool in self._pools:
-            within = sorted(
-                (block for block in stored if pool.cidr.contains(block.cidr)),
-                key=lambda block: block.cidr,
-            )
-            yield from within
+            yield from pool.existing(stored, self._host)
 
     def _borrow(self, number: int) -> list[Assigned]:
         """Take free addresses wherever the pools have some, whoever owns the block."""

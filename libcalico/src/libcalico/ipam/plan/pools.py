@@ -59,12 +59,28 @@ class Pool:
 
         Hosts that claim at the same time so seldom want the same block.
         """
-        count = 1 << (self.block_prefix - self.cidr.prefix)
-        seed = hashlib.blake2b(host.encode(), digest_size=16).digest()
-        start = int.from_bytes(seed) % count
+        start, count = self._start(host), self._count
         version, shift = self.cidr.version, self.cidr.bits - self.block_prefix
         for index in range(start, start + count):
             yield Cidr(version, self.cidr.first + (index % count << shift), self.block_prefix)
+
+    def existing(self, stored: Sequence[Block], host: str) -> list[Block]:
+        """Return the stored blocks of the pool, in the order of :meth:`blocks`."""
+        start, count = self._start(host), self._count
+        shift = self.cidr.bits - self.block_prefix
+
+        def place(block: Block) -> int:
+            return (((block.cidr.first - self.cidr.first) >> shift) - start) % count
+
+        return sorted((b for b in stored if self.cidr.contains(b.cidr)), key=place)
+
+    @property
+    def _count(self) -> int:
+        return 1 << (self.block_prefix - self.cidr.prefix)
+
+    def _start(self, host: str) -> int:
+        seed = hashlib.blake2b(host.encode(), digest_size=16).digest()
+        return int.from_bytes(seed) % self._count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
