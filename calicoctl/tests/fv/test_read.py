@@ -250,6 +250,7 @@ def test_versions(ctl, make):
     value["spec"] |= {"calicoVersion": "v3.32.1", "clusterType": "k8s,bgp"}
     ctl.put("clusterinformations", "default", value)
     assert ctl.ok("version").splitlines()[1:] == [
+        "Git commit:        unknown",
         "Cluster Version:   v3.32.1",
         "Cluster Type:      k8s,bgp",
     ]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from importlib import metadata
 from typing import TYPE_CHECKING
 
+from calicoctl import revision
 from libcalico.errors import NotFoundError, UnavailableError, ValidationError
 
 if TYPE_CHECKING:
@@ -14,8 +15,11 @@ if TYPE_CHECKING:
 
 
 def of_client() -> str:
-    """Return the version of this program."""
-    return f"Client Version:    {metadata.version('calicoctl')}"
+    """Return the version of this program, and the commit that it was made of."""
+    return (
+        f"Client Version:    {metadata.version('calicoctl')}\n"
+        f"Git commit:        {revision.commit()}"
+    )
 
 
 def of_cluster(client: Client) -> str:
