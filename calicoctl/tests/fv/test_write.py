@@ -209,7 +209,7 @@ def test_a_wrong_document_is_named_and_nothing_is_written(ctl, verb, text, said)
     code, out, err = ctl(verb, "-f", "mixed.yaml", *options)
     assert (code, out) == (1, "")
     assert said in err
-    assert err.startswith("mixed.yaml:")
+    assert err.startswith("failed to execute command: mixed.yaml:")
     assert "Traceback" not in err
     assert ctl.etcd.get_prefix("") == {}
 
@@ -230,7 +230,7 @@ def test_all_mistakes_of_all_files_come_at_once(ctl):
 def test_rubbish_on_standard_input_is_one_message(ctl, raw):
     code, out, err = ctl("apply", "-f", "-", stdin=raw)
     assert (code, out) == (1, "")
-    assert err.startswith("stdin")
+    assert err.startswith("failed to execute command: stdin")
     assert len(err.splitlines()) == 1
 
 
@@ -238,7 +238,7 @@ def test_a_file_that_may_not_be_read_is_named(ctl):
     (ctl.folder / "loop.yaml").symlink_to("loop.yaml")
     code, _, err = ctl("apply", "-f", "loop.yaml")
     assert code == 1
-    assert err.startswith("loop.yaml: cannot be read: ")
+    assert err.startswith("failed to execute command: loop.yaml: cannot be read: ")
 
 
 def test_validate_needs_no_datastore(ctl, pool):

@@ -395,12 +395,22 @@ def _finish(outcome: Outcome) -> None:
 
 
 def load(given: Input, *, check: bool = True) -> list[Resource]:
-    """Return the resources of the input, complete and valid."""
+    """Return the resources of the input, complete and valid.
+
+    Raises:
+        click.ClickException: they are not, or there are none. Scripts know Go Calico's words for that.
+    """
     from calicoctl.commands import write  # noqa: PLC0415 - only these commands need it
+    from libcalico.manifests import ManifestError  # noqa: PLC0415 - as above
 
     if not given.filename:
         raise click.UsageError("give the resources with -f FILE (- is standard input)")
-    resources = write.load(given.filename, given.namespace, recursive=given.recursive, check=check)
+    try:
+        resources = write.load(
+            given.filename, given.namespace, recursive=given.recursive, check=check
+        )
+    except ManifestError as error:
+        raise click.ClickException(f"failed to execute command: {error}") from error
     if not resources and not given.skip_empty:
         raise click.ClickException(f"no resources specified in file {given.filename}")
     return resources
