@@ -220,7 +220,7 @@ def test_all_mistakes_of_all_files_come_at_once(ctl):
         (ctl.folder / "d" / f"{number}.yaml").write_text(
             f"{GOOD}apiVersion: projectcalico.org/v3\n{text}"
         )
-    err = ctl("apply", "-f", "d").err
+    err = ctl("apply", "-f", "d").err.removeprefix("failed to execute command: ")
     assert [line.split(":")[0] for line in err.splitlines()] == [f"d/{n}.yaml" for n in range(4)]
 
 
