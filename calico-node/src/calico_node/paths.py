@@ -8,6 +8,7 @@ CALICO_LIB_DIR      /var/lib/calico       what outlives a reboot: node name, hos
 CALICO_LOG_DIR      /var/log/calico       one directory per process
 CALICO_CONFIG_DIR   /etc/calico           what the operator writes: secrets of BGP sessions
 CALICO_NODENAME_FILE  <lib>/nodename      the name that start-up chose
+CALICO_FELIX_CONFIG_FILE  <config>/felix.cfg  Felix's settings on this host
 =================== ===================== =============================================
 """
 
@@ -27,6 +28,7 @@ class Paths:
     log: Path
     config: Path
     nodename: Path
+    felix_config: Path
 
     @property
     def host_id(self) -> Path:
@@ -78,11 +80,6 @@ class Paths:
         """The MTU for workloads' interfaces, which Felix writes; plugins look for it beside the name."""
         return self.nodename.with_name("mtu")
 
-    @property
-    def felix_config(self) -> Path:
-        """Felix's configuration file."""
-        return self.config / "felix.cfg"
-
 
 def from_environ(environ: Mapping[str, str]) -> Paths:
     """Return the places that the environment asks for; unset variables mean the defaults."""
@@ -91,10 +88,12 @@ def from_environ(environ: Mapping[str, str]) -> Paths:
         return Path(environ.get(variable) or default)
 
     lib = place("CALICO_LIB_DIR", "/var/lib/calico")
+    config = place("CALICO_CONFIG_DIR", "/etc/calico")
     return Paths(
         run=place("CALICO_RUN_DIR", "/var/run/calico"),
         lib=lib,
         log=place("CALICO_LOG_DIR", "/var/log/calico"),
-        config=place("CALICO_CONFIG_DIR", "/etc/calico"),
+        config=config,
         nodename=place("CALICO_NODENAME_FILE", lib / "nodename"),
+        felix_config=place("CALICO_FELIX_CONFIG_FILE", config / "felix.cfg"),
     )

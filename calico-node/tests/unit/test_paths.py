@@ -17,3 +17,9 @@ def test_every_place_can_be_moved_and_empty_means_unset():
     assert places.nodename == Path("/l/nodename")
     assert places.log == Path("/var/log/calico")
     assert paths.from_environ({"CALICO_NODENAME_FILE": "/n"}).nodename == Path("/n")
+
+
+def test_felixs_file_is_beside_the_others_unless_it_is_named():
+    assert paths.from_environ({"CALICO_CONFIG_DIR": "/c"}).felix_config == Path("/c/felix.cfg")
+    environ = {"CALICO_CONFIG_DIR": "/c", "CALICO_FELIX_CONFIG_FILE": "/f"}
+    assert paths.from_environ(environ).felix_config == Path("/f")

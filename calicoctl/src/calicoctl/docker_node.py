@@ -23,6 +23,8 @@ _MOUNTS = (
     f"{CONFIG_DIR}:{CONFIG_DIR}:ro",
     "/run:/run",
 )
+#: Felix's settings on this host, where that is not felix.cfg beside the others.
+FELIX_CONFIG = "CALICO_FELIX_CONFIG_FILE"
 _FILES = ("ETCD_CA_CERT_FILE", "ETCD_CERT_FILE", "ETCD_KEY_FILE")
 #: What calico-node obeys beside options: these, and whatever begins with one of the prefixes.
 _OBEYED = frozenset(
@@ -98,5 +100,6 @@ def handed_on(environ: Mapping[str, str]) -> list[str]:
 
 def _mounts(wanted: NodeContainer) -> Sequence[str]:
     files = {wanted.environ.get(prefix + name, "") for name in _FILES for prefix in ("", "CALICO_")}
+    files.add(wanted.settings.get(FELIX_CONFIG) or wanted.environ.get(FELIX_CONFIG, ""))
     outside = sorted(file for file in files - {""} if not file.startswith(f"{CONFIG_DIR}/"))
     return [f"{wanted.log_dir}:{LOG_DIR}", *_MOUNTS, *(f"{file}:{file}:ro" for file in outside)]

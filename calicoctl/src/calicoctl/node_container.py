@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from calicoctl.docker_node import CONTAINER
@@ -25,15 +25,21 @@ _SLACK_S = 30.0
 _KILLED = 137
 
 
-def docker(*arguments: str, check: bool = True, timeout_s: float = process.TIMEOUT_S) -> Completed:
-    """Run a docker command.
+def docker(
+    *arguments: str,
+    check: bool = True,
+    timeout_s: float = process.TIMEOUT_S,
+    environ: Mapping[str, str] | None = None,
+) -> Completed:
+    """Run a docker command, in another environment than ours if one is given.
 
     Raises:
         ConfigError: Docker is not installed.
         CalicoError: it failed; the text is Docker's.
     """
     try:
-        done = process.run([_program(), *arguments], check=False, timeout_s=timeout_s)
+        command = [_program(), *arguments]
+        done = process.run(command, check=False, timeout_s=timeout_s, env=environ)
     except ProcessError as error:
         raise CalicoError(str(error)) from error
     if check and done.returncode:
@@ -78,15 +84,20 @@ def is_running() -> bool:
     return found is not None and bool(found["State"]["Running"])
 
 
-def start(command: Sequence[str], *, timeout_s: float) -> None:
+def start(command: Sequence[str], environ: Mapping[str, str], *, timeout_s: float) -> None:
     """Start the container in place of an earlier one, and wait until its services are ready.
+
+    Args:
+        command: what docker is told.
+        environ: what docker sees; it hands some of it on.
+        timeout_s: how long to wait.
 
     Raises:
         CalicoError: it did not start, and was removed again; or it is not ready in time.
     """
     _remove()
     try:
-        docker(*command)
+        docker(*command, environ=environ)
     except CalicoError:
         _remove()  # Docker keeps a container that it could not start
         raise
@@ -110,11 +121,11 @@ def _has_ended() -> bool:
     return found is None or not found["State"]["Running"] or bool(found["RestartCount"])
 
 
-def become(command: Sequence[str]) -> NoReturn:
+def become(command: Sequence[str], environ: Mapping[str, str]) -> NoReturn:
     """Replace this process by docker in the foreground."""
     _remove()
     sys.stdout.flush()
-    os.execv(_program(), ["docker", *command])
+    os.execve(_program(), ["docker", *command], environ)
 
 
 def stop() -> bool:

@@ -239,6 +239,13 @@ def test_the_demo_applies_and_what_get_prints_applies_again(ctl):
     assert after == before
 
 
+def test_a_version_needs_no_datastore(ctl):
+    code, out, err = ctl("version", "--config=gone")
+    assert code == 0
+    assert out.splitlines()[2:] == ["Unable to detect installed Calico version"]
+    assert err == "Error reading config file: gone: cannot be read: No such file or directory\n"
+
+
 def test_versions(ctl, make):
     assert ctl.ok("version", "--client").startswith("Client Version:    ")
     code, out, err = ctl("version")

@@ -19,7 +19,7 @@ from calicoctl.grammar import (
     takes_input,
     takes_manner,
 )
-from libcalico.errors import AlreadyExistsError, CalicoError, NotFoundError
+from libcalico.errors import AlreadyExistsError, CalicoError, ConfigError, NotFoundError
 
 if TYPE_CHECKING:
     from calicoctl.batch import Outcome, Verb
@@ -299,9 +299,13 @@ def show_version(client_only: bool, poll: str, connection: Access) -> None:
         return
     from calicoctl.session import connected  # noqa: PLC0415 - loads the driver
 
-    with connected(Access(connection.config, any_version=True)) as client:
-        for text in version.changes(client, period_s):
-            click.echo(text)
+    try:
+        with connected(Access(connection.config, any_version=True)) as client:
+            for text in version.changes(client, period_s):
+                click.echo(text)
+    except ConfigError as error:
+        click.echo("Unable to detect installed Calico version")
+        click.echo(str(error), err=True)
 
 
 def _watch(

@@ -23,6 +23,7 @@ from calicoctl.grammar import Access, Group, access
 from calicoctl.node_status import render
 from calicoctl.privileges import require_root
 from libcalico import process
+from libcalico.datastore import config
 from libcalico.errors import CalicoError, ConfigError
 
 #: Option → variable that calico-node reads. Source: calico-control-plane reference, section 6.6.
@@ -34,6 +35,7 @@ _VARIABLES = {
     "ip_autodetection_method": "IP_AUTODETECTION_METHOD",
     "ip6_autodetection_method": "IP6_AUTODETECTION_METHOD",
     "backend": "CALICO_NETWORKING_BACKEND",
+    "felix_config": docker_node.FELIX_CONFIG,
 }
 
 _TIMEOUT_S = 60.0
@@ -92,6 +94,18 @@ def node() -> None:
 @click.option(
     "--log-dir", default=docker_node.LOG_DIR, show_default=True, help="The container's logs, here."
 )
+@click.option(
+    "-c",
+    "--config",
+    metavar="FILE",
+    help="Datastore settings for the services, in place of ETCD_... in the environment.",
+)
+@click.option(
+    "--felix-config",
+    type=click.Path(exists=True, dir_okay=False, resolve_path=True),
+    metavar="FILE",
+    help="Felix's settings on this host, in place of /etc/calico/felix.cfg.",
+)
 @click.option("--libnetwork", is_flag=True, help="Serve as Docker's network and IPAM driver, too.")
 @click.option(
     "--etcd",
@@ -115,19 +129,39 @@ def run(**options: Any) -> None:
     settings = _settings(options)
     if options["detach"] is False:
         options["foreground"] = True
+    environ = _environ(options["config"])
     if options["runtime"] == "docker":
-        _run_container(options, settings)
+        _run_container(options, settings, environ)
     else:
-        _run_native(options, settings)
+        _run_native(options, settings, environ)
 
 
-def _run_container(options: Mapping[str, Any], settings: Mapping[str, str]) -> None:
+def _environ(file: str | None) -> Mapping[str, str]:
+    """Return the environment for the services: ours, with the datastore's settings of a file.
+
+    Raises:
+        ConfigError: the file cannot be used; or the services would read another one in its place.
+    """
+    if file is None:
+        return os.environ
+    environ = config.as_environment(os.environ, Path(file))
+    default = config.DEFAULT_FILE
+    if default.is_file() and not default.samefile(file):
+        raise ConfigError(
+            f"{default} exists, and the services read that; put the settings of {file} there"
+        )
+    return environ
+
+
+def _run_container(
+    options: Mapping[str, Any], settings: Mapping[str, str], environ: Mapping[str, str]
+) -> None:
     if options["etcd"]:
         raise click.UsageError("--etcd=embedded needs --runtime=native")
     command = docker_node.command(
         docker_node.NodeContainer(
             settings=settings,
-            environ=os.environ,
+            environ=environ,
             image=options["node_image"],
             log_dir=options["log_dir"],
             foreground=options["foreground"],
@@ -144,12 +178,14 @@ def _run_container(options: Mapping[str, Any], settings: Mapping[str, str]) -> N
             " calicoctl node stop"
         )
     if options["foreground"]:
-        node_container.become(command)
-    node_container.start(command, timeout_s=options["timeout_s"] or _TIMEOUT_S)
+        node_container.become(command, environ)
+    node_container.start(command, environ, timeout_s=options["timeout_s"] or _TIMEOUT_S)
     click.echo("Calico node started successfully")
 
 
-def _run_native(options: Mapping[str, Any], settings: Mapping[str, str]) -> None:
+def _run_native(
+    options: Mapping[str, Any], settings: Mapping[str, str], environ: Mapping[str, str]
+) -> None:
     command = [_calico_node(), "run"]
     if not options["foreground"]:
         command.append("--detach")
@@ -169,7 +205,7 @@ def _run_native(options: Mapping[str, Any], settings: Mapping[str, str]) -> None
             "calico/node runs in Docker on this host already; stop it first: calicoctl node stop"
         )
     sys.stdout.flush()
-    os.execve(command[0], command, {**os.environ, **settings})
+    os.execve(command[0], command, {**environ, **settings})
 
 
 @node.command(examples=("calicoctl node stop", "calicoctl node stop --force"))

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from calicoctl.cli import calicoctl
+from libcalico.datastore import config
 
 ABSENT = "exit 1"
 RUNNING = """echo '[{"State": {"Running": true}, "RestartCount": 0}]'"""
@@ -116,3 +117,50 @@ def test_status_without_anything(host):
     result = host.run("status")
     assert result.exit_code == 1
     assert result.output == "Calico process is not running.\n"
+
+
+CONFIG = """{"kind": "CalicoAPIConfig", "apiVersion": "projectcalico.org/v3",
+ "spec": {"etcdEndpoints": "http://10.9.9.9:2379", "etcdUsername": "u", "etcdPassword": "secret"}}"""
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """Make a CalicoAPIConfig and a felix.cfg; the host has none of its own."""
+    (tmp_path / "cfg").write_text(CONFIG)
+    (tmp_path / "felix").write_text("[global]\nLogSeverityScreen = debug\n")
+    monkeypatch.setattr(config, "DEFAULT_FILE", tmp_path / "etc-calico" / "calicoctl.cfg")
+    monkeypatch.setenv("CALICO_ETCD_ENDPOINTS", "http://elsewhere:2379")
+    return tmp_path
+
+
+def test_the_container_gets_the_settings_of_the_files_and_no_secret_is_shown(host, files):
+    host.docker(container=ABSENT, run=f"/bin/cat /proc/self/environ >{files}/seen")
+    options = (f"--config={files}/cfg", f"--felix-config={files}/felix")
+    assert host.run("run", *options).exit_code == 0
+    seen = dict(word.split("=", 1) for word in (files / "seen").read_text().split("\0") if word)
+    assert (seen["ETCD_ENDPOINTS"], seen["ETCD_PASSWORD"]) == ("http://10.9.9.9:2379", "secret")
+    assert "CALICO_ETCD_ENDPOINTS" not in seen
+    command = host.run("run", *options, "--dryrun").output
+    assert "-e ETCD_ENDPOINTS -e ETCD_PASSWORD -e ETCD_USERNAME" in command
+    assert "secret" not in command
+    assert f"-e CALICO_FELIX_CONFIG_FILE={files}/felix" in command
+    assert f"-v {files}/felix:{files}/felix:ro" in command
+
+
+def test_native_services_get_felixs_file(host, files):
+    host.write("calico-node", "exit 0")
+    options = ("--runtime=native", f"--felix-config={files}/felix", "--dryrun")
+    assert f"CALICO_FELIX_CONFIG_FILE={files}/felix " in host.run("run", *options).output
+
+
+def test_a_file_that_the_services_would_not_read_is_refused(host, files):
+    config.DEFAULT_FILE.parent.mkdir()
+    config.DEFAULT_FILE.write_text(CONFIG)
+    result = host.run("run", f"--config={files}/cfg", "--dryrun")
+    assert "exists, and the services read that" in str(result.exception)
+    assert host.run("run", f"--config={config.DEFAULT_FILE}", "--dryrun").exit_code == 0
+
+
+def test_files_that_are_not_there_are_named(host, files):
+    assert "Error reading config file: gone" in str(host.run("run", "--config=gone").exception)
+    assert "'gone' does not exist" in host.run("run", "--felix-config=gone").output

@@ -200,13 +200,18 @@ def from_file(path: Path) -> DatastoreConfig:
     Raises:
         ConfigError: see :func:`load`.
     """
+    return parse(_read(path), str(path))
+
+
+def _read(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+        raise ConfigError(
+            f"Error reading config file: {path}: cannot be read: {error.strerror}"
+        ) from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not UTF-8 text") from error
-    return parse(text, str(path))
 
 
 def parse(text: str, place: str) -> DatastoreConfig:
@@ -219,6 +224,37 @@ def parse(text: str, place: str) -> DatastoreConfig:
     Raises:
         ConfigError: see :func:`load`.
     """
+    spec = _spec(text, place)
+    return _config(_texts(spec, place), {name: f"spec.{name}" for name in spec}, place)
+
+
+def as_environment(environment: Mapping[str, str], path: Path) -> dict[str, str]:
+    """Return the environment with a CalicoAPIConfig file's settings in place of its own.
+
+    This is how other programs, which have no such file, are told them.
+
+    Raises:
+        ConfigError: see :func:`load`; or the file holds a certificate or key itself.
+    """
+    text = _read(path)
+    parse(text, str(path))
+    texts = _texts(_spec(text, str(path)), str(path))
+    if inline := sorted(_INLINE & texts.keys()):
+        raise ConfigError(
+            f"{path}: spec.{inline[0]}: cannot be handed to the services; write it to a file and name"
+            f" that in spec.{inline[0]}File"
+        )
+    own = {prefix + name for name in _ENVIRONMENT for prefix in ("", "CALICO_")}
+    others = {name: value for name, value in environment.items() if name not in own}
+    return others | {
+        variable: str(Path(texts[name]).absolute()) if name.endswith("File") else texts[name]
+        for variable, name in _ENVIRONMENT.items()
+        if name in texts
+    }
+
+
+def _spec(text: str, place: str) -> dict[Any, Any]:
+    """Return the spec of a CalicoAPIConfig file, whose fields are known."""
     import yaml  # noqa: PLC0415 - only files need it
 
     try:
@@ -235,7 +271,7 @@ def parse(text: str, place: str) -> DatastoreConfig:
     if not isinstance(spec, dict):
         raise ConfigError(f"{place}: spec must be an object")
     _check_keys(spec, _ETCD_FIELDS | _KUBERNETES_FIELDS, f"{place}: spec")
-    return _config(_texts(spec, place), {name: f"spec.{name}" for name in spec}, place)
+    return spec
 
 
 def connect(config: DatastoreConfig) -> Backend:

@@ -273,3 +273,34 @@ def test_felix_falls_back_to_the_common_names():
 def test_connecting_makes_a_driver_without_touching_the_network():
     backend = config.connect(DatastoreConfig(endpoints=LOCAL))
     backend.close()
+
+
+CONFIG = "{{kind: CalicoAPIConfig, apiVersion: projectcalico.org/v3, spec: {}}}"
+
+
+def test_a_file_is_handed_on_in_place_of_the_environment(tmp_path):
+    spec = {
+        "etcdEndpoints": "https://10.0.0.1:2379",
+        "etcdCACertFile": str(tmp_path / "ca"),
+        "etcdUsername": "calico",
+        "etcdPassword": " secret",
+    }
+    (tmp_path / "ca").write_text("PEM")
+    own = {"CALICO_ETCD_KEY_FILE": "/k", "ETCD_ENDPOINTS": "http://elsewhere", "IP": "10.0.0.5"}
+    (tmp_path / "cfg").write_text(CONFIG.format(spec))
+    environment = config.as_environment(own, tmp_path / "cfg")
+    assert environment == {
+        "ETCD_ENDPOINTS": "https://10.0.0.1:2379",
+        "ETCD_CA_CERT_FILE": str(tmp_path / "ca"),
+        "ETCD_USERNAME": "calico",
+        "ETCD_PASSWORD": " secret",
+        "IP": "10.0.0.5",
+    }
+    assert config.from_environment(environment) == config.from_file(tmp_path / "cfg")
+
+
+def test_a_key_inside_a_file_is_not_handed_on(tmp_path):
+    spec = {"etcdEndpoints": "https://10.0.0.1", "etcdKey": "PEM", "etcdCert": "PEM"}
+    (tmp_path / "cfg").write_text(CONFIG.format(spec))
+    with pytest.raises(ConfigError, match=r"spec.etcdCert: cannot be handed to the services"):
+        config.as_environment({}, tmp_path / "cfg")
