@@ -317,6 +317,15 @@ class TestAssignIp:
         with pytest.raises(IpamError, match="Block host affinity does not match"):
             ipam.assign_ip(AddressRequest(address="10.0.0.2", host="a"))
 
+    def test_strict_affinity_refuses_a_block_that_nobody_owns(self, cluster):
+        cluster.pool("p", "10.0.0.0/24")
+        ipam = cluster.client()
+        ipam.assign_ip(AddressRequest(address="10.0.0.5", host="a"))
+        ipam.release_affinity("a", "10.0.0.0/26")
+        ipam.set_config(IpamConfig(strict_affinity=True))
+        with pytest.raises(IpamError, match="Attempt to assign from block 10.0.0.0/26 with no aff"):
+            ipam.assign_ip(AddressRequest(address="10.0.0.6", host="a"))
+
     def test_nonsense_is_a_validation_error(self, cluster):
         with pytest.raises(ValidationError, match="not an IP address"):
             cluster.client().assign_ip(AddressRequest(address="10.0.0.x", host="a"))

@@ -384,9 +384,14 @@ def _block_for(view: View, host: str, cidr: Cidr) -> Block:
     if block is None:
         block = claim.own(view, host, cidr)
     elif view.config().strict_affinity and block.owner != host_owner(host):
-        raise IpamError(
-            f"Block host affinity does not match: block {cidr} belongs to {block.owner}, not to {host}"
-        )
+        raise IpamError(_why_not_ours(block, host))
     if block is None:
         raise IpamError(f"block {cidr} cannot be claimed for {host}")
     return block
+
+
+def _why_not_ours(block: Block, host: str) -> str:
+    """Return why strict affinity forbids a host to assign from a block. Words as in Go."""
+    if block.owner is None:
+        return f"Attempt to assign from block {block.cidr} with no affinity"
+    return f"Block host affinity does not match: block {block.cidr} belongs to {block.owner}, not to {host}"
