@@ -17,6 +17,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+#: Names Felix's settings of this host, which are beside the others if it is not set.
+FELIX_CONFIG_FILE: Final = "CALICO_FELIX_CONFIG_FILE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,5 +99,5 @@ def from_environ(environ: Mapping[str, str]) -> Paths:
         log=place("CALICO_LOG_DIR", "/var/log/calico"),
         config=config,
         nodename=place("CALICO_NODENAME_FILE", lib / "nodename"),
-        felix_config=place("CALICO_FELIX_CONFIG_FILE", config / "felix.cfg"),
+        felix_config=place(FELIX_CONFIG_FILE, config / "felix.cfg"),
     )

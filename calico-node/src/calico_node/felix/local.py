@@ -7,7 +7,7 @@ from pathlib import Path
 
 from calico_node.felix import config as felix_config
 from calico_node.felix.config import Source
-from calico_node.paths import Paths
+from calico_node.paths import FELIX_CONFIG_FILE, Paths
 from libcalico.errors import ConfigError
 
 
@@ -19,9 +19,12 @@ def sources(environ: Mapping[str, str], places: Paths) -> list[Source]:
     """Return the settings of file and environment, low to high.
 
     Raises:
-        ConfigError: the file cannot be read or is no INI file.
+        ConfigError: the file cannot be read or is no INI file; or it was named and is not there.
     """
-    return [*_file(places.felix_config), felix_config.from_environment(environ)]
+    file = _file(places.felix_config)
+    if not file and environ.get(FELIX_CONFIG_FILE):
+        raise ConfigError(f"{FELIX_CONFIG_FILE}: there is no file {places.felix_config}")
+    return [*file, felix_config.from_environment(environ)]
 
 
 def hostname(environ: Mapping[str, str], places: Paths) -> str:
