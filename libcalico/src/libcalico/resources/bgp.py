@@ -34,8 +34,8 @@ class PrefixAdvertisement(Model):
 class SecretKeySelector(Model):
     """A key of a secret."""
 
-    key: str = ""
     name: str = ""
+    key: str = ""
     optional: bool | None = None
 
 
@@ -86,7 +86,7 @@ class BGPConfiguration(Resource, tag="BGPConfiguration"):
 
 
 class BGPPeerSpec(Model):
-    """Spec of a BGPPeer."""
+    """Spec of a BGPPeer. An ``asNumber`` of 0 says nothing, and is not stored."""
 
     node: str = ""
     node_selector: str = ""
@@ -109,7 +109,8 @@ class BGPPeerSpec(Model):
 
     def __post_init__(self) -> None:
         if self.as_number is not None:
-            self.as_number = canonical_as_number(self.as_number)
+            number = canonical_as_number(self.as_number)
+            self.as_number = None if number == 0 else number
         if self.local_as_number is not None:
             self.local_as_number = canonical_as_number(self.local_as_number)
 

@@ -153,7 +153,7 @@ def port(path: str, value: int | str) -> Iterator[str]:
         low, high = int(match[1]), int(match[2])
         if not 1 <= low <= high <= 65535:
             yield f"{path}: {value!r} is no range of ports; write low:high within 1 to 65535"
-    elif not PORT_NAME.fullmatch(value):
+    elif value.isdecimal() or not PORT_NAME.fullmatch(value):
         yield (
             f"{path}: {value!r} is no port; write a number, a range such as 8080:8090, or a port's "
             "name of letters, digits, '_', '.' and '-'"

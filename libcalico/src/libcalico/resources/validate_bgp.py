@@ -78,15 +78,16 @@ def _check_services(spec: BGPConfigurationSpec) -> Iterator[str]:
 
 
 def _check_communities(spec: BGPConfigurationSpec) -> Iterator[str]:
-    used = {text for prefix in spec.prefix_advertisements for text in prefix.communities}
     names = [community.name for community in spec.communities]
     yield from check.unique("spec.communities", names)
+    if spec.communities and not spec.prefix_advertisements:
+        yield "spec.communities: used by nothing; write spec.prefixAdvertisements, too"
     for index, community in enumerate(spec.communities):
         path = f"spec.communities[{index}]"
         if not community.name:
             yield f"{path}.name: missing"
-        elif community.name not in used:
-            yield f"{path}.name: {community.name!r} is used by no member of spec.prefixAdvertisements"
+        else:
+            yield from check.subdomain(f"{path}.name", community.name)
         yield from check_community(f"{path}.value", community.value)
     for index, prefix in enumerate(spec.prefix_advertisements):
         path = f"spec.prefixAdvertisements[{index}]"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from ipaddress import ip_network
+from types import MappingProxyType
 from typing import Literal
 
 from libcalico.resources import fieldchecks as check
@@ -22,10 +23,10 @@ from libcalico.resources.staged import StagedGlobalNetworkPolicy, TieredPolicy
 
 Direction = Literal["ingress", "egress"]
 _PROTOCOLS = ("TCP", "UDP", "ICMP", "ICMPv6", "SCTP", "UDPLite")
-_PROTOCOL_NAMES = frozenset(name.lower() for name in _PROTOCOLS)
-_WITH_PORTS = frozenset({"tcp", "udp", "sctp", 6, 17, 132})
-_ICMP = frozenset({"icmp", 1})
-_ICMPV6 = frozenset({"icmpv6", 58})
+_SPELLINGS = MappingProxyType({name.lower(): name for name in _PROTOCOLS})
+_WITH_PORTS = frozenset({"TCP", "UDP", "SCTP", 6, 17, 132})
+_ICMP = frozenset({"ICMP", 1})
+_ICMPV6 = frozenset({"ICMPv6", 58})
 _EVERYTHING = frozenset({ip_network("0.0.0.0/0"), ip_network("::/0")})
 _MAX_HTTP = 20
 
@@ -105,20 +106,22 @@ def _check_rule(path: str, rule: Rule, direction: Direction, namespace: str) -> 
 def _check_protocol(path: str, protocol: int | str | None) -> Iterator[str]:
     if isinstance(protocol, int):
         yield from check.whole_number(path, protocol, 1, 255)
-    elif protocol is not None and protocol.lower() not in _PROTOCOL_NAMES:
-        yield f"{path}: {protocol!r} is no protocol; use one of {', '.join(_PROTOCOLS)}, or 1 to 255"
+    elif protocol is not None and protocol not in _PROTOCOLS:
+        meant = _spelt(protocol)
+        allowed = meant if meant in _PROTOCOLS else f"one of {', '.join(_PROTOCOLS)}, or 1 to 255"
+        yield f"{path}: {protocol!r} is no protocol; use {allowed}"
 
 
 def _check_icmp(path: str, rule: Rule) -> Iterator[str]:
     for name, icmp in (("icmp", rule.icmp), ("notICMP", rule.not_icmp)):
         if icmp is not None:
             yield from _check_icmp_fields(f"{path}.{name}", icmp)
-    protocol = _folded(rule.protocol)
-    if rule.icmp is not None and protocol not in _ICMP | _ICMPV6:
+    if rule.icmp is not None and _spelt(rule.protocol) not in _ICMP | _ICMPV6:
         yield f"{path}.icmp: needs protocol ICMP or ICMPv6 in the same rule"
     for version, protocols, name in ((4, _ICMPV6, "ICMPv6"), (6, _ICMP, "ICMP")):
-        if rule.ip_version == version and protocol in protocols:
-            yield f"{path}.ipVersion: {version} contradicts protocol {name}"
+        for field, protocol in (("protocol", rule.protocol), ("notProtocol", rule.not_protocol)):
+            if rule.ip_version == version and protocol in protocols:
+                yield f"{path}.ipVersion: {version} contradicts {field} {name}"
 
 
 def _check_icmp_fields(path: str, icmp: ICMPFields) -> Iterator[str]:
@@ -161,7 +164,7 @@ def _check_side(path: str, side: EntityRule) -> Iterator[str]:
 
 
 def _check_ports(path: str, side: EntityRule, rule: Rule) -> Iterator[str]:
-    protocol = _folded(rule.protocol)
+    protocol = _spelt(rule.protocol)
     for name, ports in (("ports", side.ports), ("notPorts", side.not_ports)):
         for index, port in enumerate(ports):
             yield from check.port(f"{path}.{name}[{index}]", port)
@@ -187,6 +190,9 @@ def _check_services(
         return
     if not services.name:
         yield f"{path}.services.name: missing"
+    for field, text in (("name", services.name), ("namespace", services.namespace)):
+        if text:
+            yield from check.subdomain(f"{path}.services.{field}", text)
     if not services.namespace and not namespace:
         yield f"{path}.services.namespace: missing; only a NetworkPolicy may leave it out"
     if (name == "source") != (direction == "ingress"):
@@ -212,7 +218,7 @@ def _check_http(path: str, http: HTTPMatch, rule: Rule, direction: Direction) ->
         yield f"{path}: only an Allow rule may match HTTP"
     if direction != "ingress":
         yield f"{path}: only ingress rules may match HTTP"
-    if rule.protocol is not None and rule.protocol != "TCP":
+    if _spelt(rule.protocol) not in (None, "TCP"):
         yield f"{path}: needs protocol TCP"
     yield from check.unique(f"{path}.methods", http.methods)
     for name, members in (("methods", http.methods), ("paths", http.paths)):
@@ -231,5 +237,6 @@ def _check_http_path(path: str, match: dict[str, str]) -> Iterator[str]:
         yield f"{path}: {text!r} is no path; it begins with '/' and holds no '?', '#' or blank"
 
 
-def _folded(protocol: int | str | None) -> int | str | None:
-    return protocol.lower() if isinstance(protocol, str) else protocol
+def _spelt(protocol: int | str | None) -> int | str | None:
+    """Return the name that was meant, so that its case is one mistake and causes no others."""
+    return _SPELLINGS.get(protocol.lower(), protocol) if isinstance(protocol, str) else protocol

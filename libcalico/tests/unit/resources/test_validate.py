@@ -237,7 +237,7 @@ BROKEN = [
     (a.a_bgp_configuration(service_cluster_ips=[ServiceCIDR(cidr="x")]),
      "spec.serviceClusterIPs[0].cidr"),
     (a.a_bgp_configuration(communities=[Community(name="c", value="1:2")]),
-     "spec.communities[0].name: 'c' is used by no member"),
+     "spec.communities: used by nothing"),
     (a.a_bgp_configuration(
         communities=[Community(name="c", value="1:70000")],
         prefix_advertisements=[PrefixAdvertisement(cidr="10.0.0.0/8", communities=["c"])],
@@ -323,7 +323,7 @@ VALID = [
     a.a_policy(name="default.old"),
     rule(source={"namespace_selector": "global()"}),
     rule(source={"ports": ["http"]}),
-    rule(protocol="tcp", source={"ports": [80, "8080:8090", "http"]}),
+    rule(protocol="TCP", source={"ports": [80, "8080:8090", "http"]}),
     rule(source={"services": ServiceMatch(name="s")}),
     rule(protocol="TCP", http=http(methods=["GET"], paths=[{"prefix": "/"}])),
     egress(destination={"services": ServiceMatch(name="s", namespace="n")}),
