@@ -54,8 +54,10 @@ class Inotify:
         self._fd = self._checked(self._libc.inotify_init1(flags))
 
     def close(self) -> None:
-        """End all watches."""
-        os.close(self._fd)
+        """End all watches. Once more does nothing: the number may be another file's by then."""
+        number, self._fd = self._fd, -1
+        if number >= 0:
+            os.close(number)
 
     def fileno(self) -> int:
         """Return the file descriptor, readable when events wait."""

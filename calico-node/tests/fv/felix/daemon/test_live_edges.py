@@ -109,6 +109,7 @@ def test_tunnels(felix):
         a.a_pool(name="v6", cidr="fd65::/112", vxlan_mode="Always"),
     )
     felix.host.sh("ip link add tiny0 mtu 1350 type veth peer name xtiny0")
+    felix.host.sh("ip link set tiny0 up; ip link set xtiny0 up")
     felix.start()
 
     def device(name):
