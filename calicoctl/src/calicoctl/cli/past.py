@@ -89,6 +89,9 @@ def diff(given: Input, connection: Access) -> None:
         resources = load(given)
         with connected(connection) as client:
             done = rehearse.rehearse("apply", resources, client)
+    except click.ClickException as error:
+        error.exit_code = _TROUBLE
+        raise
     except CalicoError as error:
         click.echo(str(error), err=True)
         raise click.exceptions.Exit(_TROUBLE) from error
