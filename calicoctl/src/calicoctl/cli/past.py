@@ -89,10 +89,9 @@ def diff(given: Input, connection: Access) -> None:
         resources = load(given)
         with connected(connection) as client:
             done = rehearse.rehearse("apply", resources, client)
-    except click.ClickException as error:
-        error.exit_code = _TROUBLE
+    except click.UsageError:
         raise
-    except CalicoError as error:
+    except (CalicoError, click.ClickException) as error:
         click.echo(str(error), err=True)
         raise click.exceptions.Exit(_TROUBLE) from error
     text = "".join(differences.unified(change) for change in done.changes)
