@@ -86,7 +86,8 @@ class Engine:
         assert self.dockerd is not None
         self.dockerd.kill()
         self.dockerd.wait(DEADLINE_S)
-        self.host.sh("rm -f /run/docker.pid")
+        # What they name was of a process namespace that is gone; in the next one others have these numbers.
+        self.host.sh("rm -f /run/docker.pid /run/docker/containerd/*.pid")
 
     def _docker_answers(self) -> bool:
         return self.host.run([DOCKER, "version"], check=False).returncode == 0
