@@ -134,9 +134,8 @@ class Committer:
     def _has_maps(self, table: Table) -> bool:
         """Tell whether the elements of all maps are there: a map in growth was not read whole."""
         found = self._kernel.skeleton(table.name)
-        return found is not None and all(
-            found.maps[name].elements == wanted.elements for name, wanted in table.maps.items()
-        )
+        wanted = {name: map_.elements for name, map_ in table.maps.items()}
+        return found is not None and wanted == {n: m.elements for n, m in found.maps.items()}
 
     def _blame(self, error: RefusedError) -> bool:
         """Make the policy deny whose rule was refused; return whether there is one.

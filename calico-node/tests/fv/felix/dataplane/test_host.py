@@ -2,6 +2,7 @@
 
 from collections import Counter
 from contextlib import closing
+from functools import partial
 
 import pytest
 
@@ -85,12 +86,12 @@ def test_generations_of_interfaces_and_endpoints_leave_nothing_behind(netns, hos
             name, mine = f"cali{number}", endpoint(number, GOOD)
             netns.run(["ip", "link", "add", name, "type", "veth", "peer", "name", f"{name}-in"])
             netns.run(["ip", "link", "set", name, "up"])
-            netns.call(lambda: host.apply(Changes(endpoints={EndpointId("ns", name): mine})))  # noqa: B023
+            netns.call(partial(host.apply, Changes(endpoints={EndpointId("ns", name): mine})))
             netns.call(host.take_link_events)
             assert netns.run(["ip", "route", "show", f"10.65.0.{number}"]).stdout
             netns.run(["ip", "link", "delete", name])
             netns.call(host.take_link_events)
-            netns.call(lambda: host.apply(Changes(endpoints={EndpointId("ns", name): None})))  # noqa: B023
+            netns.call(partial(host.apply, Changes(endpoints={EndpointId("ns", name): None})))
         return reachable(host)
 
     before = live(range(10, 13))

@@ -5,6 +5,7 @@ nothing that is committed on the way passes a packet that the states before and 
 """
 
 import errno
+from dataclasses import replace
 from random import Random
 
 from hypothesis import given, settings
@@ -236,3 +237,20 @@ def test_at_its_start_what_maps_lead_to_stays_and_the_rest_is_made_right():
     again.flush()
     assert felix.kernel.table() == wanted
     assert not [o for o in felix.kernel.asked if isinstance(o, DestroyTable)]
+
+
+def test_a_map_that_is_not_there_after_a_rebuild_has_the_table_replaced():
+    felix = Felix()
+    felix.flush()
+    wanted, lost = felix.kernel.table(), names.TO_WORKLOADS_MAP
+    read = felix.kernel.skeleton
+
+    def without_one(name):
+        found = read(name)
+        return replace(found, maps={n: m for n, m in found.maps.items() if n != lost})
+
+    felix.kernel.skeleton = without_one
+    felix.kernel.asked.clear()
+    felix.committer.replace()
+    assert [o for o in felix.kernel.asked if isinstance(o, DestroyTable)]
+    assert felix.kernel.table() == wanted
