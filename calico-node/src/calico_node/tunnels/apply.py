@@ -99,11 +99,14 @@ async def keep(settings: datastore.DatastoreConfig, node_name: str) -> None:
     backend = datastore.connect_async(settings)
     group = (keys.resource_prefix("IPPool"), keys.path_of(ResourceId("Node", "", node_name)))
     is_read = False
-    async with aclosing(follow(backend, group)) as batches:
-        async for changes in batches:
-            is_read = is_read or any(isinstance(change, InSync) for change in changes)
-            if is_read and any(isinstance(change, InSync | Update) for change in changes):
-                await _assign_in_the_end(settings, node_name)
+    try:
+        async with aclosing(follow(backend, group)) as batches:
+            async for changes in batches:
+                is_read = is_read or any(isinstance(change, InSync) for change in changes)
+                if is_read and any(isinstance(change, InSync | Update) for change in changes):
+                    await _assign_in_the_end(settings, node_name)
+    finally:
+        await backend.close()
 
 
 async def _assign_in_the_end(settings: datastore.DatastoreConfig, node_name: str) -> None:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from types import FrameType
 
 from calico_node import paths
 from calico_node.tunnels import apply as tunnels
 from calico_node.workloads.listener import Listener
 from calico_node.workloads.server import WorkloadServer
+from calico_node.workloads.stopping import Stop
 from libcalico.datastore import config
 from libcalico.errors import CalicoError, ConfigError
 from libcalico.workload.cni.answer import answer
@@ -44,20 +43,24 @@ def main(environ: Mapping[str, str]) -> int:
     directory = places.run / "endpoint-status"
     connections = Connections(partial(config.load, environ), status_directory=directory)
     path = socket_path(places.run)
-    try:
-        listener = Listener(path)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot listen there: {error.strerror}") from error
-    with listener:
-        server = WorkloadServer(listener, lambda call: answer(call, connections))
-        _stop_on_signals(server)
-        threading.Thread(target=_warm_up, args=(connections,), daemon=True).start()
-        with _tunnels_kept(environ, places):
-            _log.info("workload server listens socket=%s", path)
-            server.serve()
-    connections.close()
+    with Stop() as stop:
+        stop.on_signals()
+        with _listening(path) as listener:
+            server = WorkloadServer(listener, lambda call: answer(call, connections), stop)
+            threading.Thread(target=_warm_up, args=(connections,), daemon=True).start()
+            with _tunnels_kept(environ, places):
+                _log.info("workload server listens socket=%s", path)
+                server.serve()
+        connections.close()
     _log.info("workload server stopped socket=%s", path)
     return 0
+
+
+def _listening(path: Path) -> Listener:
+    try:
+        return Listener(path)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot listen there: {error.strerror}") from error
 
 
 def _warm_up(connections: Connections) -> None:
@@ -96,11 +99,3 @@ async def _keep_tunnels(environ: Mapping[str, str], places: paths.Paths) -> None
         await tunnels.keep(config.load(environ), node_name)
     except (OSError, CalicoError) as error:
         _log.warning("tunnel addresses stay as they are error=%r", str(error))
-
-
-def _stop_on_signals(server: WorkloadServer) -> None:
-    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - as signal calls it
-        server.stop()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)

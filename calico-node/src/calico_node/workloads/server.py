@@ -13,9 +13,9 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 
 from calico_node.workloads.listener import Listener
+from calico_node.workloads.stopping import Stop
 from libcalico.errors import ValidationError
 from libcalico.workload.cni import answer, wire
 from libcalico.workload.cni.errors import TRY_AGAIN_LATER, CniError
@@ -40,35 +40,29 @@ class WorkloadServer:
     Args:
         listener: stays the caller's to close.
         answer: does a call; raises nothing but mistakes of ours.
+        stop: makes :meth:`serve` return once what was asked is answered; stays the caller's to close.
     """
 
-    def __init__(self, listener: Listener, answer: Answer, *, max_calls: int = MAX_CALLS) -> None:
+    def __init__(
+        self, listener: Listener, answer: Answer, stop: Stop, *, max_calls: int = MAX_CALLS
+    ) -> None:
         self._listener = listener
         self._answer = answer
         self._max_calls = max_calls
         self._pending = 0
         self._count = threading.Lock()
-        self._stopping, self._stop = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-
-    def stop(self) -> None:
-        """Make :meth:`serve` return once what was asked is answered. Callable from signal handlers."""
-        with suppress(BlockingIOError):  # told often enough
-            if self._stop >= 0:
-                os.write(self._stop, b"!")
+        self._stop = stop
 
     def serve(self) -> None:
-        """Accept and answer until :meth:`stop`."""
+        """Accept and answer until told to stop."""
         poll = select.poll()
         poll.register(self._listener.socket, select.POLLIN)
-        poll.register(self._stopping, select.POLLIN)
+        poll.register(self._stop, select.POLLIN)
         with ThreadPoolExecutor(self._max_calls, "call") as threads:
-            while self._stopping not in dict(poll.poll()):
+            while self._stop.fileno() not in dict(poll.poll()):
                 self._accept_all(threads)
             self._listener.hide()
             self._accept_all(threads)
-        stop, self._stop = self._stop, -1
-        os.close(stop)
-        os.close(self._stopping)
 
     def _accept_all(self, threads: ThreadPoolExecutor) -> None:
         while connection := self._listener.accept():

@@ -16,6 +16,7 @@ from calico_node.workloads import server as server_module
 from calico_node.workloads.listener import Listener, ServerRunsError
 from calico_node.workloads.main import main
 from calico_node.workloads.server import WorkloadServer
+from calico_node.workloads.stopping import Stop
 from libcalico.errors import ConfigError
 from libcalico.workload.cni import wire
 from libcalico.workload.cni.model import CALICO, CALICO_IPAM, Call, Reply
@@ -37,7 +38,8 @@ class Served:
     def __init__(self, path, answer, **options):
         self.path = path
         self.listener = Listener(path)
-        self.server = WorkloadServer(self.listener, answer, **options)
+        self.told = Stop()
+        self.server = WorkloadServer(self.listener, answer, self.told, **options)
         self.thread = threading.Thread(target=self.server.serve)
         self.thread.start()
 
@@ -54,9 +56,10 @@ class Served:
             return receive(client)
 
     def stop(self):
-        self.server.stop()
+        self.told.set()
         self.thread.join(DEADLINE_S)
         self.listener.close()
+        self.told.close()
         assert not self.thread.is_alive()
 
 
@@ -231,7 +234,7 @@ class TestStopping:
         clients = [served.connect() for _ in range(2)]
         clients[0].sendall(wire.encode_call(CALL))
         started.wait(DEADLINE_S)
-        served.server.stop()
+        served.told.set()
         clients[1].sendall(wire.encode_call(CALL))
         go_on.set()
         for client in clients:
@@ -242,7 +245,7 @@ class TestStopping:
 
     def test_stopping_twice_is_no_error(self, serve):
         served = serve()
-        served.server.stop()
+        served.told.set()
         served.stop()
 
 
