@@ -36,11 +36,15 @@ def _scale(curve: str, size: Size) -> Scale:
 
 
 def _idle(report: Report, host: FelixHost, where: str) -> None:
+    """Measure Felix at rest, and the bare watcher: the threads of gRPC never rest quite."""
     time.sleep(_SETTLE_S)
-    before = felixhost.cpu_s(host.process)
+    processes = {"felix": host.process, "bare watcher": host.watcher}
+    before = {name: felixhost.cpu_s(process) for name, process in processes.items()}
     time.sleep(_IDLE_S)
-    share = (felixhost.cpu_s(host.process) - before) / _IDLE_S * 100
-    report.add(f"felix: idle, {where}", "% CPU", [share], f"of one core, over {_IDLE_S:g} s")
+    note = f"of one core, over {_IDLE_S:g} s"
+    for name, process in processes.items():
+        share = (felixhost.cpu_s(process) - before[name]) / _IDLE_S * 100
+        report.add(f"{name}: idle, {where}", "% CPU", [share], note)
     report.add(f"felix: children, {where}", "", [float(_has_had_children(host))], "0: never one")
 
 
