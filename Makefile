@@ -2,6 +2,10 @@
 SHELL := /bin/bash
 PACKAGES := libcalico calicoctl calico-node calico-cni calico-mesos libnetwork-plugin calico-test release docs
 PKG ?= $(PACKAGES)
+override PKG := $(PKG:/=)
+unknown := $(filter-out $(PACKAGES),$(PKG))
+$(if $(unknown),$(error PKG=$(PKG): unknown package $(unknown); known are $(PACKAGES)))
+$(if $(PKG),,$(error PKG= is empty; known packages are $(PACKAGES)))
 ARGS ?=
 BIN := $(CURDIR)/.venv/bin
 PYTEST := $(BIN)/pytest -q -c ../pyproject.toml --rootdir=.
@@ -94,9 +98,11 @@ engine-stop: ## end the Docker engine that the targets above started, if they di
 	@images/engine.sh stop
 
 demo: $(STAMP) ## two hosts, routed workloads, policy enforced; KEEP=1 leaves the lab up
+	@$(need_root)
 	@$(BIN)/python -m demo $(if $(KEEP),--keep)
 
 demo-down: $(STAMP) ## remove a lab that KEEP=1 left up
+	@$(need_root)
 	@$(BIN)/python -m demo --down
 
 bench: $(STAMP) ## measure, and write build/bench.json and curves; ARGS="felix cni" for some subjects

@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from calico_test import sweep
 from calico_test.connectivity import Matrix
 from calico_test.convergence import Flow, measure
-from calico_test.errors import HarnessError
+from calico_test.errors import AlreadyUpError, HarnessError, NothingUpError
 from calico_test.lab import Lab
 from calico_test.matrix import Expectation, Mismatch
 from demo import expected, stage
@@ -38,6 +39,8 @@ def main() -> int:
     options = parser.parse_args()
     try:
         return take_down() if options.down else play(keep=options.keep)
+    except AlreadyUpError:
+        print("\ndemo: a lab is up already; remove it with: make demo-down", file=sys.stderr)
     except Mismatch as difference:
         print(f"\nNot as expected.\n{difference}", file=sys.stderr)
     except (stage.StageError, HarnessError) as error:
@@ -48,9 +51,12 @@ def main() -> int:
 
 
 def take_down() -> int:
-    """Remove a kept lab."""
-    Lab.load(NAME).close()
-    print("The lab is removed.")
+    """Remove a kept lab, if there is one."""
+    try:
+        sweep.remove_named(NAME)
+        print("The lab is removed.")
+    except NothingUpError:
+        print("There is no lab to remove.")
     return 0
 
 
@@ -146,7 +152,7 @@ def explain(lab: Lab) -> None:
     """Say how to look around."""
     host = lab.hosts[0]
     variables = " ".join(f"{k}={v}" for k, v in stage.environment(lab).items())
-    workload = host.workloads["web1"]
+    workload, target = host.workloads["web1"], lab.hosts[1].workloads["api2"].address(4)
     shell = host.shell_command
     print(f"""
 The lab is up. A shell on {host.name}, from which everything else is typed:
@@ -156,7 +162,7 @@ The lab is up. A shell on {host.name}, from which everything else is typed:
     calicoctl get workloadendpoints -A          calicoctl get nodes -o wide
     calicoctl get networkpolicies -A -o wide    calicoctl node status
     nft list table inet calico                  ip route
-    ip netns exec {workload.name} ping -c 1 {lab.hosts[1].workloads["api2"].address(4)}
+    ip netns exec {workload.name} timeout 2 bash -c '</dev/tcp/{target}/80' && echo open
 
 Remove it with: make demo-down""")
 

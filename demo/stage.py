@@ -93,14 +93,8 @@ def variables(verb: str, name: str) -> dict[str, str]:
 def _call_plugin(
     host: Host, verb: str, workload: Workload, config: dict[str, Any]
 ) -> dict[str, Any]:
-    variables = {
-        "CNI_COMMAND": verb,
-        "CNI_CONTAINERID": f"demo{workload.name}",
-        "CNI_NETNS": workload.netns,
-        "CNI_IFNAME": "eth0",
-        "CNI_PATH": "/opt/cni/bin",
-    }
-    done = host.run(["/opt/cni/bin/calico"], env=variables, stdin=json.dumps(config), check=False)
+    env, stdin = variables(verb, workload.name), json.dumps(config)
+    done = host.run(["/opt/cni/bin/calico"], env=env, stdin=stdin, check=False)
     if done.returncode:
         raise StageError(f"{host.name}: CNI {verb} of {workload.name}: {done.stdout.strip()}")
     reply: dict[str, Any] = json.loads(done.stdout or "{}")

@@ -15,6 +15,14 @@ class NotRootError(HarnessError):
     """Network namespaces need root."""
 
 
+class NothingUpError(HarnessError):
+    """Nothing of that name is up."""
+
+
+class AlreadyUpError(HarnessError):
+    """Something of that name is up; the message says how to remove it."""
+
+
 class DeadlineError(HarnessError):
     """Something did not happen before its deadline."""
 

@@ -53,7 +53,7 @@ class Lab:
 
     Raises:
         NotRootError: this process may not.
-        HarnessError: a lab of that name is up.
+        AlreadyUpError: a lab of that name is up.
     """
 
     def __init__(

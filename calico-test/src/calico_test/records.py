@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from calico_test.errors import HarnessError
+from calico_test.errors import AlreadyUpError, HarnessError, NothingUpError
 from calico_test.processes import Process
 
 _ATTEMPTS = 100
@@ -70,13 +70,13 @@ class Record:
         """Write the file for the first time.
 
         Raises:
-            HarnessError: something of that name is up.
+            AlreadyUpError: something of that name is up.
         """
         try:
             self._write(os.link)
         except FileExistsError:
             hint = f"python -m calico_test.sweep {self.name}"
-            raise HarnessError(f"{self.path}: {self.name!r} is up; remove it: {hint}") from None
+            raise AlreadyUpError(f"{self.path}: {self.name!r} is up; remove it: {hint}") from None
 
     def save(self) -> None:
         """Write the file, atomically."""
@@ -111,13 +111,14 @@ def load(name: str) -> Record:
     """Read one record.
 
     Raises:
-        HarnessError: there is none of that name, or it is damaged.
+        NothingUpError: there is none of that name.
+        HarnessError: it is damaged.
     """
     path = state_dir() / f"{name}.json"
     try:
         return _decode(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
-        raise HarnessError(f"{path}: nothing of that name is up") from None
+        raise NothingUpError(f"{path}: nothing of that name is up") from None
     except (ValueError, TypeError, KeyError) as error:
         raise HarnessError(f"{path}: damaged record: {error}") from error
 

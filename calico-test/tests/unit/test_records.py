@@ -8,7 +8,14 @@ import sys
 import pytest
 
 from calico_test import processes, records
-from calico_test.errors import CommandError, DeadlineError, HarnessError, MissingToolError
+from calico_test.errors import (
+    AlreadyUpError,
+    CommandError,
+    DeadlineError,
+    HarnessError,
+    MissingToolError,
+    NothingUpError,
+)
 from calico_test.processes import Process
 
 
@@ -38,6 +45,19 @@ def test_a_damaged_record_is_an_error_that_names_the_file(elsewhere, text):
     (elsewhere / "x.json").write_text(text)
     with pytest.raises(HarnessError, match=r"x\.json: damaged"):
         records.load("x")
+
+
+def test_a_name_is_taken_once_and_free_again_when_forgotten():
+    record = records.Record(name="x")
+    with pytest.raises(NothingUpError, match=r"x\.json: nothing of that name is up"):
+        records.load("x")
+    record.claim()
+    with pytest.raises(
+        AlreadyUpError, match=r"'x' is up; remove it: python -m calico_test\.sweep x"
+    ):
+        records.Record(name="x").claim()
+    record.forget()
+    records.Record(name="x").claim()
 
 
 def test_a_record_is_an_orphan_once_its_owner_has_ended():
