@@ -59,6 +59,20 @@ def test_what_is_written_reads_back(document):
     assert read(yamlform.dump(document)) == document
 
 
+@given(DOCUMENTS)
+def test_it_is_written_as_pyyaml_writes_the_tree_of_its_nodes(document):
+    options = {"sort_keys": True, "default_flow_style": False, "allow_unicode": True}
+    whole = yaml.dump(document, Dumper=yamlform._Dumper, width=yamlform._WIDTH, **options)
+    assert yamlform.dump(document) == whole
+
+
+def test_what_has_no_words_in_yaml_is_refused():
+    with pytest.raises(yaml.YAMLError):
+        yamlform.dump({"when": [object()]})
+    with pytest.raises(yaml.YAMLError, match="set is no value of YAML"):
+        yamlform.dump({"names": {"a"}})
+
+
 @given(st.from_regex(r"[-+0-9.:_eETZ]{1,20}", fullmatch=True))
 def test_text_stays_text_for_other_readers(text):
     other = yaml.safe_load(yamlform.dump([text]))[0]
