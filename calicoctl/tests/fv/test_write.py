@@ -43,12 +43,16 @@ def test_create_gives_an_identity_of_its_own(ctl, pool):
         "uid": "mine",
         "creationTimestamp": "2001-01-01T00:00:00Z",
         "labels": {"a": "b"},
+        "finalizers": ["example.com/gone"],
+        "ownerReferences": [{"kind": "Pod", "name": "p"}],
+        "generateName": "demo-",
     }
     ctl.ok("create", "-f", "-", stdin=json.dumps(pool))
     metadata = ctl.stored("ippools", "demo")["metadata"]
     assert metadata["uid"] != "mine"
     assert not metadata["creationTimestamp"].startswith("2001")
     assert metadata["labels"] == {"a": "b"}
+    assert {*metadata} == {"name", "uid", "creationTimestamp", "labels"}
 
 
 def test_apply_keeps_identity_and_replaces_labels(ctl, policy):

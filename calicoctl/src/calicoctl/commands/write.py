@@ -15,6 +15,7 @@ from calicoctl import batch, managed, namespaces
 from calicoctl.batch import Outcome, Verb
 from libcalico import manifests
 from libcalico.client import Client, messages
+from libcalico.client.documents import as_new
 from libcalico.errors import (
     CalicoError,
     UnauthorizedError,
@@ -165,7 +166,7 @@ def _is_away(error: CalicoError) -> bool:
 
 
 def _create(client: Client, resource: Resource) -> None:
-    client.resource(resource.kind).create(_without_identity(resource))
+    client.resource(resource.kind).create(as_new(resource))
 
 
 def _apply(client: Client, resource: Resource) -> None:
@@ -204,12 +205,3 @@ _ACTIONS: dict[str, Callable[[Client, Resource], None]] = {
     "replace": _replace,
     "delete": _delete,
 }
-
-
-def _without_identity(resource: Resource) -> Resource:
-    """Return the resource without what only a stored object has."""
-    return resource.with_(
-        metadata=resource.metadata.with_(
-            uid="", resource_version="", generation=0, creation_timestamp=None
-        )
-    )

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
-from libcalico.client import messages
+from libcalico.client import documents, messages
 from libcalico.datastore import keys
 from libcalico.datastore.model import KeyValue, Revision
 from libcalico.errors import AlreadyExistsError, ConflictError, NotFoundError, ValidationError
@@ -20,7 +21,6 @@ from libcalico.resources import codec, policynames
 from libcalico.resources.defaults import with_defaults
 from libcalico.resources.ippools import IPPool
 from libcalico.resources.model import ObjectMeta, Resource, ResourceId, id_of
-from libcalico.resources.shape import with_unknown_of
 from libcalico.resources.staged import TieredPolicy
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 #: How often a change that is not bound to a revision is tried again after losing a race.
 UPDATE_TRIES = 5
+#: The longest pause after the first lost race, in seconds; it doubles with each further one.
+_PAUSE_S = 0.1
 
 R = TypeVar("R", bound=Resource)
 #: The store revision that a list is of, and the list.
@@ -144,7 +146,7 @@ class ResourceClient(Generic[R]):
                 if bound:
                     raise
             try:
-                return self.create(_as_new(resource))
+                return self.create(documents.as_new(resource))
             except AlreadyExistsError:
                 continue
         raise messages.conflict(id_of(resource), f"gave up after {UPDATE_TRIES} tries")
@@ -169,7 +171,7 @@ class ResourceClient(Generic[R]):
             latest = stored.metadata.resource_version
             if given and given != latest:
                 raise messages.outdated(which, given, latest)
-            return _replacement(resource, stored)
+            return documents.replacement(resource, stored)
 
         return self.modify(which.name, replaced, which.namespace)
 
@@ -186,7 +188,9 @@ class ResourceClient(Generic[R]):
             NotFoundError: it does not exist.
             ConflictError: the race was lost too often.
         """
-        for _ in range(UPDATE_TRIES):
+        for attempt in range(UPDATE_TRIES):
+            if attempt:
+                self._client.pause(_random_pause_s(attempt))
             changed = change(self.get(name, namespace))
             try:
                 return self.update(changed)
@@ -321,22 +325,7 @@ def _revision(resource_version: str) -> Revision:
     return Revision(int(resource_version))
 
 
-def _as_new(document: R) -> R:
-    given = document.metadata
-    kept = ObjectMeta(
-        name=given.name,
-        namespace=given.namespace,
-        labels=given.labels,
-        annotations=given.annotations,
-    )
-    return document.with_(metadata=kept)
-
-
-def _replacement(document: R, stored: R) -> R:
-    metadata = stored.metadata.with_(
-        labels=document.metadata.labels, annotations=document.metadata.annotations
-    )
-    replacement = document.with_(metadata=metadata)
-    if hasattr(document, "status") and document.status == type(document)().status:
-        replacement = replacement.with_(status=stored.status)  # type: ignore[attr-defined]
-    return with_unknown_of(replacement, stored)
+def _random_pause_s(attempt: int) -> float:
+    """Return how long to wait before a further attempt (from 1), so that many writers get out of step."""
+    longest_s = _PAUSE_S * 2 ** (attempt - 1)
+    return random.uniform(longest_s / 2, longest_s)

@@ -23,6 +23,8 @@ from libcalico.resources.staged import TieredPolicy
 from libcalico.testing import builders as a
 from libcalico.testing.strategies import resources
 
+TIME = "2026-01-02T03:04:05Z"
+
 
 def stored(backend, kind, name, namespace=""):
     return json.loads(backend.get(keys.path_of(ResourceId(kind, namespace, name))).value)
@@ -82,9 +84,9 @@ def test_creation_completes_identifies_and_stores(client, backend):
 
 def test_a_uid_and_a_time_that_are_given_stay(client):
     pool = a.a_pool()
-    metadata = pool.metadata.with_(uid="U", creation_timestamp="T")
+    metadata = pool.metadata.with_(uid="U", creation_timestamp=TIME)
     created = client.ippools.create(pool.with_(metadata=metadata))
-    assert (created.metadata.uid, created.metadata.creation_timestamp) == ("U", "T")
+    assert (created.metadata.uid, created.metadata.creation_timestamp) == ("U", TIME)
 
 
 def test_a_breach_of_the_rules_stores_nothing(client, backend):
@@ -184,11 +186,11 @@ def test_apply_creates_then_replaces(client):
 def test_an_exported_document_is_created_anew(client):
     document = a.a_network_set(labels={"a": "b"})
     exported = document.with_(
-        metadata=document.metadata.with_(uid="U", creation_timestamp="T", finalizers=["x"])
+        metadata=document.metadata.with_(uid="U", creation_timestamp=TIME, finalizers=["x"])
     )
     created = client.networksets.apply(exported).metadata
     assert created.uid != "U"
-    assert created.creation_timestamp != "T"
+    assert created.creation_timestamp != TIME
     assert (created.labels, created.finalizers) == ({"a": "b"}, [])
 
 
@@ -233,7 +235,10 @@ def test_modify_tries_again_after_a_lost_race(client):
     assert len(seen) == 2
 
 
-def test_modify_gives_up_when_it_always_loses(client):
+def test_modify_gives_up_when_it_always_loses(backend):
+    """Pauses grow, and differ from writer to writer, so that contenders get out of step."""
+    pauses = []
+    client = Client(backend, pause=pauses.append)
     client.networksets.create(a.a_network_set())
 
     def race(found):
@@ -242,6 +247,17 @@ def test_modify_gives_up_when_it_always_loses(client):
 
     with pytest.raises(ConflictError, match="gave up after 5 tries"):
         client.networksets.modify("nets", race, "default")
+    assert len(pauses) == 4
+    for pause, longest in zip(pauses, (0.1, 0.2, 0.4, 0.8), strict=True):
+        assert longest / 2 <= pause <= longest
+
+
+def test_a_change_that_wins_waits_for_nobody(backend):
+    pauses = []
+    client = Client(backend, pause=pauses.append)
+    client.networksets.apply(a.a_network_set())
+    client.networksets.apply(a.a_network_set(labels={"a": "b"}))
+    assert pauses == []
 
 
 def test_values_that_cannot_be_read_are_left_out_of_lists(client, backend, caplog):
@@ -354,7 +370,7 @@ def test_the_profile_that_allows_everything_is_there_and_never_stored(client, ba
 
 
 def _aged(profile):
-    return profile.with_(metadata=profile.metadata.with_(uid="U", creation_timestamp="T"))
+    return profile.with_(metadata=profile.metadata.with_(uid="U", creation_timestamp=TIME))
 
 
 def test_every_kind_has_a_client(client):
