@@ -27,13 +27,14 @@ def initialize(client: Client, node: Node) -> None:
 def remove_dependants(client: Client, which: ResourceId, resource_version: str) -> str:
     """Delete workload and host endpoints, addresses, peers and settings of the node.
 
+    Also when the Node itself is gone: nobody else would ever remove what it left.
+
     Raises:
-        NotFoundError: there is no such node.
+        NotFoundError: a version is asked for, and there is no such node.
         ConflictError: it was changed since ``resource_version``.
         UnsupportedOperationError: it holds addresses, and the client has no IPAM to release them.
     """
-    node = client.nodes.get(which.name)
-    if resource_version and resource_version != node.metadata.resource_version:
+    if resource_version and resource_version != _version_of(client, which.name):
         raise messages.conflict(which)
     if client.addresses is None and client.backend.read(keys.affinity_prefix(which.name)).items:
         raise messages.unsupported(
@@ -51,6 +52,10 @@ def remove_dependants(client: Client, which: ResourceId, resource_version: str) 
         if host_endpoint.spec.node == which.name:
             _remove(client, "HostEndpoint", host_endpoint.name)
     return resource_version
+
+
+def _version_of(client: Client, node: str) -> str:
+    return client.nodes.get(node).metadata.resource_version
 
 
 def _remove_endpoints(client: Client, node: str) -> None:

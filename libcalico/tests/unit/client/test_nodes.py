@@ -4,6 +4,7 @@ from libcalico.client import Client
 from libcalico.datastore import keys
 from libcalico.datastore.memory import MemoryBackend, MemoryStore
 from libcalico.errors import ConflictError, NotFoundError, UnsupportedOperationError
+from libcalico.resources.model import ResourceId
 from libcalico.testing import builders as a
 
 
@@ -46,6 +47,28 @@ def test_a_node_with_nothing_can_be_deleted_without_ipam(client):
     client.nodes.delete("node-1")
     with pytest.raises(NotFoundError):
         client.nodes.delete("node-1")
+
+
+def test_what_a_node_left_goes_though_the_node_is_gone(backend, addresses):
+    client = Client(backend, addresses)
+    populate(client)
+    backend.delete(keys.path_of(ResourceId("Node", "", "node-1")))
+    with pytest.raises(NotFoundError, match=r"Node\(node-1\)"):
+        client.nodes.delete("node-1", resource_version="1")
+    assert len(client.workloadendpoints.list()) == 4, "nothing was asked for but that version"
+    with pytest.raises(NotFoundError, match=r"Node\(node-1\)"):
+        client.nodes.delete("node-1")
+    assert {endpoint.spec.node for endpoint in client.workloadendpoints.list()} == {"node-2"}
+    assert [peer.name for peer in client.bgppeers.list()] == ["global", "peer-node-2"]
+    assert ("host", "node-1") in addresses.asked
+
+
+def test_a_node_that_cannot_be_read_can_be_deleted(client, backend):
+    populate(client)
+    backend.put(keys.path_of(ResourceId("Node", "", "node-1")), b'{"spec":7}')
+    client.nodes.delete("node-1")
+    assert {endpoint.spec.node for endpoint in client.workloadendpoints.list()} == {"node-2"}
+    assert backend.get(keys.path_of(ResourceId("Node", "", "node-1"))) is None
 
 
 def test_without_ipam_a_node_with_affinities_stays_whole(client, backend):
