@@ -6,6 +6,8 @@ import pytest
 
 from calico_test.etcd import Etcd
 
+MOVED = "Policies moved to their own names: "
+
 
 @pytest.fixture
 def filled(ctl, make):
@@ -41,6 +43,26 @@ def test_migration_to_another_etcd(filled):
     assert (unlocked.code, "import needs an empty one" in unlocked.err) == (1, True)
     filled.file("no.yaml")
     assert "no output of calicoctl" in filled("datastore", "migrate", "import", "-f", "no.yaml").err
+
+
+def test_policies_of_old_releases_get_their_own_names(ctl, make):
+    assert ctl.ok("datastore", "migrate", "policy-names") == MOVED + "0\n"
+    for name in ("default.web", "default.taken"):
+        policy = make("GlobalNetworkPolicy", name, {"tier": "default", "selector": "all()"})
+        ctl.put("globalnetworkpolicies", name, policy)
+    ctl.apply(make("GlobalNetworkPolicy", "taken", {"selector": "has(a)"}))
+    assert "does not exist" in ctl("get", "gnp", "web").err
+    code, out, err = ctl("datastore", "migrate", "policy-names")
+    assert (code, out.splitlines()) == (
+        1,
+        ["Moved GlobalNetworkPolicy(web)", MOVED + "1"],
+    )
+    assert "GlobalNetworkPolicy(default.taken): key " in err
+    assert "exists already" in err
+    assert "web" in ctl.ok("get", "gnp", "web")
+    assert ctl.ok("delete", "gnp", "default.taken")
+    assert ctl.ok("datastore", "migrate", "policy-names") == MOVED + "0\n"
+    assert ctl.keys() == ["globalnetworkpolicies/taken", "globalnetworkpolicies/web"]
 
 
 def names(out):

@@ -1,4 +1,4 @@
-"""datastore migrate: lock, unlock, export, import."""
+"""datastore migrate: lock, unlock, export, import, policy-names."""
 
 from __future__ import annotations
 
@@ -98,3 +98,26 @@ def import_(filename: str, connection: Access) -> None:
         f"Imported {resources} resources and {keys} objects of IPAM. The datastore is locked; let nodes"
         " work on it with: calicoctl datastore migrate unlock"
     )
+
+
+@migrate.command(
+    "policy-names", cls=Command, examples=("calicoctl datastore migrate policy-names",)
+)
+@access
+def policy_names(connection: Access) -> None:
+    """Store policies of releases before 3.32 under their own names.
+
+    Those are stored as default.NAME and shown as NAME, by which they cannot be read, changed or deleted.
+    Do it once no node of an earlier release is left. In Kubernetes, Calico's controllers do it.
+    """
+    from calicoctl.session import connected  # noqa: PLC0415 - loads the driver
+
+    with connected(connection) as client:
+        moved, kept = client.migrate_policy_names()
+    for policy in moved:
+        click.echo(f"Moved {policy}")
+    click.echo(f"Policies moved to their own names: {len(moved)}")
+    if kept:
+        raise click.ClickException(
+            "\n".join(f"{text}. Delete one of the two, and try again." for text in kept)
+        )

@@ -112,8 +112,8 @@ class Client:
         """
         initialization.ensure_initialized(self, version, cluster_type)
 
-    def migrate_policy_names(self) -> list[str]:
-        """Store policies of releases before 3.32 under their own names; return which were moved."""
+    def migrate_policy_names(self) -> policymigration.Migration:
+        """Store policies of releases before 3.32 under their own names; return what became of them."""
         return policymigration.migrate(self)
 
     def split_pool(self, pool: IPPool, number: int) -> list[IPPool]:

@@ -7,13 +7,13 @@ shown cannot be used to read, change or delete the policy. Source: ``calico-cont
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from libcalico.datastore import keys
 from libcalico.datastore.model import Delete, Put, Revision
 from libcalico.errors import ConflictError, ValidationError
 from libcalico.resources import codec, policynames
-from libcalico.resources.model import ResourceId, id_of
+from libcalico.resources.model import id_of
 from libcalico.resources.staged import TieredPolicy
 
 if TYPE_CHECKING:
@@ -29,22 +29,40 @@ _KINDS = (
 )
 
 
-def migrate(client: Client) -> list[str]:
+class Migration(NamedTuple):
+    """What became of policies whose key is not their name.
+
+    Attributes:
+        moved: identities, under their new names.
+        kept: one text for each that stays where it is, with the reason.
+    """
+
+    moved: list[str]
+    kept: list[str]
+
+
+def migrate(client: Client) -> Migration:
     """Move every policy whose key is not its name, each in one transaction.
 
-    Returns:
-        The identities of the policies that were moved. One whose new name is taken, or that is
-        changed meanwhile, stays where it is, to be tried again later.
+    One whose new name is taken, or that is changed meanwhile, stays where it is.
     """
-    return [
-        str(moved)
-        for kind in _KINDS
-        for item in client.backend.read(keys.resource_prefix(kind)).items
-        if (moved := _move(client, kind, item)) is not None
-    ]
+    moved, kept = list[str](), list[str]()
+    for kind in _KINDS:
+        for item in client.backend.read(keys.resource_prefix(kind)).items:
+            policy = _read(kind, item)
+            if policy is None or keys.path_of(id_of(policy)) == item.key:
+                continue
+            try:
+                _move(client, item, policy)
+            except ConflictError as problem:
+                kept.append(f"{keys.parse_resource(item.key)}: {problem}")
+            else:
+                moved.append(str(id_of(policy)))
+    return Migration(moved, kept)
 
 
-def _move(client: Client, kind: str, item: KeyValue) -> ResourceId | None:
+def _read(kind: str, item: KeyValue) -> TieredPolicy | None:
+    """Return a policy under its own name; None, and a line in the log, if it cannot be read."""
     which = keys.parse_resource(item.key)
     try:
         policy = codec.decode(item.value, kind=kind)
@@ -54,15 +72,10 @@ def _move(client: Client, kind: str, item: KeyValue) -> ResourceId | None:
     if which is None or not isinstance(policy, TieredPolicy):
         return None
     metadata = policy.metadata.with_(name=which.name, namespace=which.namespace)
-    shown = policynames.as_shown(policy.with_(metadata=metadata))
-    new_key = keys.path_of(id_of(shown))
-    if new_key == item.key:
-        return None
-    value = codec.encode(policynames.as_stored(shown))
-    try:
-        client.backend.transact(
-            [Put(new_key, value, if_revision=Revision(0)), Delete(item.key, item.revision)]
-        )
-    except ConflictError:
-        return None
-    return id_of(shown)
+    return policynames.as_shown(policy.with_(metadata=metadata))
+
+
+def _move(client: Client, item: KeyValue, policy: TieredPolicy) -> None:
+    value = codec.encode(policynames.as_stored(policy))
+    put = Put(keys.path_of(id_of(policy)), value, if_revision=Revision(0))
+    client.backend.transact([put, Delete(item.key, item.revision)])

@@ -100,11 +100,15 @@ def test_old_names_can_be_migrated(client, backend):
     put(backend, "default.foo", tier="default", selector="all()")
     put(backend, "default.taken", tier="default", selector="all()")
     client.globalnetworkpolicies.create(a.a_global_policy(name="taken", selector="has(a)"))
-    assert client.migrate_policy_names() == ["GlobalNetworkPolicy(foo)"]
+    moved, kept = client.migrate_policy_names()
+    assert moved == ["GlobalNetworkPolicy(foo)"]
+    assert [text.split(": ")[0] for text in kept] == ["GlobalNetworkPolicy(default.taken)"]
+    assert "globalnetworkpolicies/taken': exists already" in kept[0]
     assert client.globalnetworkpolicies.get("foo").spec.selector == "all()"
     assert client.globalnetworkpolicies.get("taken").spec.selector == "has(a)"
     assert backend.get(keys.path_of(ResourceId("GlobalNetworkPolicy", "", "default.foo"))) is None
-    assert client.migrate_policy_names() == []
+    client.globalnetworkpolicies.delete("default.taken")
+    assert client.migrate_policy_names() == ([], [])
 
 
 @pytest.mark.parametrize("name", ["default", "kube-admin", "kube-baseline"])
@@ -130,5 +134,5 @@ def test_policies_that_cannot_be_read_are_not_migrated(client, backend, caplog):
     path = keys.path_of(ResourceId("GlobalNetworkPolicy", "", "default.bad"))
     backend.put(path, b"{")
     put(backend, "plain", tier="default")
-    assert client.migrate_policy_names() == []
+    assert client.migrate_policy_names() == ([], [])
     assert path in caplog.text
