@@ -131,6 +131,8 @@ def _check_metadata(resource: Resource) -> Iterator[str]:
         )
     elif metadata.namespace:
         yield from check.subdomain("metadata.namespace", metadata.namespace)
+    if metadata.creation_timestamp:
+        yield from check.moment("metadata.creationTimestamp", metadata.creation_timestamp)
     yield from check.label_map("metadata.labels", metadata.labels)
     yield from check.annotation_map("metadata.annotations", metadata.annotations)
 

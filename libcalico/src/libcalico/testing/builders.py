@@ -50,7 +50,7 @@ from libcalico.resources.staged import (
 )
 
 R = TypeVar("R", bound=Resource)
-_METADATA = frozenset({"name", "namespace", "labels", "annotations"})
+_METADATA = frozenset({"name", "namespace", "labels", "annotations", "creation_timestamp"})
 
 
 def _build(kind: type[R], spec: type[Model], defaults: dict[str, Any], given: dict[str, Any]) -> R:

@@ -11,7 +11,7 @@ RESOURCES = "/calico/resources/v3/projectcalico.org/"
 
 
 def given_identity(resource):
-    metadata = resource.metadata.with_(uid="U", creation_timestamp="T")
+    metadata = resource.metadata.with_(uid="U", creation_timestamp="2026-01-02T03:04:05Z")
     return resource.with_(metadata=metadata)
 
 
@@ -39,7 +39,7 @@ def test_policies_are_stored_byte_for_byte(client, etcd):
     client.networkpolicies.create(given_identity(policy))
     assert etcd.value(f"{RESOURCES}networkpolicies/default/allow-web") == (
         '{"kind":"NetworkPolicy","apiVersion":"projectcalico.org/v3","metadata":{"name":"allow-web",'
-        '"namespace":"default","uid":"U","creationTimestamp":"T",'
+        '"namespace":"default","uid":"U","creationTimestamp":"2026-01-02T03:04:05Z",'
         '"labels":{"projectcalico.org/tier":"default"},'
         '"annotations":{"projectcalico.org/metadata":"{\\"name\\":\\"allow-web\\"}"}},'
         '"spec":{"tier":"default","order":100,"ingress":[{"action":"Allow","protocol":"TCP",'
@@ -67,7 +67,7 @@ def test_old_policy_names_are_migrated_in_one_transaction(client, etcd):
     client.ensure_initialized()
     value = '{"metadata":{"name":"default.foo"},"spec":{"tier":"default","selector":"all()"}}'
     etcd.run("put", f"{RESOURCES}globalnetworkpolicies/default.foo", value)
-    assert client.migrate_policy_names() == ["GlobalNetworkPolicy(foo)"]
+    assert client.migrate_policy_names() == (["GlobalNetworkPolicy(foo)"], [])
     assert [key for key in etcd.stored_keys() if "globalnetworkpolicies" in key] == [
         f"{RESOURCES}globalnetworkpolicies/foo"
     ]

@@ -66,6 +66,10 @@ BROKEN = [
     (a.a_pool(labels={"a": "-"}), "metadata.labels['a']: the value '-'"),
     (a.a_pool(annotations={"a": "x" * 262144}), "metadata.annotations: 262145 bytes"),
     (a.a_pool(annotations={"?": ""}), "metadata.annotations['?']: the key"),
+    (a.a_pool(creation_timestamp="yesterday"), "metadata.creationTimestamp: 'yesterday' is no time"),
+    (a.a_pool(creation_timestamp="2026-13-02T03:04:05Z"), "metadata.creationTimestamp: "),
+    (a.a_pool(creation_timestamp="2026-01-02T03:04:05"), "metadata.creationTimestamp: "),
+    (a.a_pool(creation_timestamp="2026-01-02"), "metadata.creationTimestamp: "),
     # shape, when built in Python
     (a.a_pool(vxlan_mode="Sometimes"), "spec.vxlanMode: 'Sometimes' is not allowed"),
     (a.a_policy(types=["Both"]), "spec.types[0]: 'Both' is not allowed"),
@@ -312,6 +316,8 @@ def test_what_the_strategies_and_builders_make_is_valid(resource):
 
 
 VALID = [
+    a.a_pool(creation_timestamp="2026-01-02T03:04:05Z"),
+    a.a_pool(creation_timestamp="2026-01-02T03:04:05.123456789+02:00"),
     a.a_pool(cidr="10.0.0.0/27", disabled=True),
     a.a_pool(namespace_selector="a == 'b'", allowed_uses=["Workload"]),
     a.a_pool(allowed_uses=["LoadBalancer"]),
