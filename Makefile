@@ -13,6 +13,8 @@ SOURCES := $(wildcard $(addsuffix /src,$(PKG)) $(addsuffix /tests,$(PKG))) $(if 
 STAMP := .venv/.installed
 # Debian keeps bird and nft where the PATH of an ordinary user does not look.
 export PATH := $(PATH):/usr/sbin:/sbin
+# Tests start our programs a thousand times; what these import is compiled once, also where the environment says not to.
+unexport PYTHONDONTWRITEBYTECODE
 comma := ,
 # Runs the tests of one tier in each package; a package without that tier is passed over.
 each = set -e; for p in $(PKG); do if [ -n "$$(find $$p/tests/$(1) -name 'test_*.py' -print -quit 2>/dev/null)" ]; then \
