@@ -22,6 +22,8 @@ from calico_test import processes
 from libcalico.datastore.config import DatastoreConfig, parse_endpoints
 
 DEADLINE_S = 30.0
+#: A member alone has nobody to wait for: it serves at once, and a lease may be as short as a second.
+ALONE = ("--heartbeat-interval=10", "--election-timeout=50")
 
 
 def free_port() -> int:
@@ -67,6 +69,7 @@ class Member:
             *("--listen-client-urls", self.url, "--advertise-client-urls", self.url),
             *("--listen-peer-urls", self.peer_url, "--initial-advertise-peer-urls", self.peer_url),
             *("--initial-cluster", cluster, "--logger", "zap", "--log-level", "error"),
+            *(() if self.peers else ALONE),
             *self.options,
         ]
         log = (self.folder / f"{self.name}.log").open("ab")
