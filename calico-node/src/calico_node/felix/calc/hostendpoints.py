@@ -7,6 +7,7 @@ Source: calico-control-plane reference, section 2.8, and calico-dataplane refere
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from typing import Any, Final, NamedTuple
 
@@ -23,6 +24,8 @@ from libcalico.net.addresses import Cidr, parse_address
 from libcalico.resources.hostendpoints import ALL_INTERFACES
 
 _LOOPBACK: Final = "lo"
+#: What the kernel takes for an interface's name (dev_valid_name); more than our own tools give.
+_INTERFACE: Final = re.compile(rb"[^\x00-\x20/:]{1,15}")
 _ABSENT: Final = "it is treated as absent"
 _CLOSED: Final = "nothing but the failsafe ports is open"
 
@@ -128,9 +131,7 @@ class HostEndpoints:
             return ""
         self._hosts[name] = host
         self._is_stale = True
-        if host.interface == _LOOPBACK:
-            return "spec.interfaceName: what a host sends to itself is never policed"
-        return ""
+        return _problem_with(host.interface)
 
     def on_interface(
         self, name: str, addresses: Collection[Cidr] | None, *, is_up: bool = True
@@ -180,7 +181,8 @@ class HostEndpoints:
     def _choose(self) -> dict[str, str]:
         """Return interface → name of the endpoint that governs it: the first that means it."""
         names = sorted(self._hosts)
-        interfaces = self._addresses.keys() | {host.interface for host in self._hosts.values()}
+        named = {host.interface for host in self._hosts.values()}
+        interfaces = self._addresses.keys() | {n for n in named if not _problem_with(n)}
         chosen = {}
         for interface in interfaces - {_LOOPBACK, ""}:
             meant = (name for name in names if self._is_meant(self._hosts[name], interface))
@@ -221,3 +223,12 @@ class HostEndpoints:
         if self._active[host_id].is_closed:
             return HostPolicies()
         return self._resolver.host_policies_of(host_id)
+
+
+def _problem_with(interface: str) -> str:
+    """Return why an endpoint that names this interface is of no use, or nothing."""
+    if interface == _LOOPBACK:
+        return "spec.interfaceName: what a host sends to itself is never policed"
+    if not interface or _INTERFACE.fullmatch(interface.encode(errors="replace")):
+        return ""
+    return f"spec.interfaceName: {interface!r} is no interface's name; the endpoint governs nothing"

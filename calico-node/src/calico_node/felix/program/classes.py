@@ -34,7 +34,7 @@ from calico_node.felix.nft.model import (
     jump,
 )
 from calico_node.felix.program import names
-from calico_node.felix.program.rules import deny
+from calico_node.felix.program.rules import deny, plain_comment
 from calico_node.felix.program.settings import RuleSettings
 
 _UDP: Final = 17
@@ -121,14 +121,15 @@ def tier_rules(
     if not policies:
         return []
     marks = settings.marks
-    rules = [Rule((SetMark(marks.passed, 0),), comment=f"tier {tier.name}")]
+    rules = [Rule((SetMark(marks.passed, 0),), comment=plain_comment(f"tier {tier.name}"))]
     for number, policy in enumerate(policies):
         undecided = (Masked(Field.MARK, marks.both, 0),) if number else ()
         rules.append(Rule((*undecided, jump(names.policy_chain(policy, direction)))))
     rules += _judge(settings, denied, allowed)
     if tier.default_action == "Deny" and not is_early:
         undecided = (Masked(Field.MARK, marks.passed, 0),)
-        rules.append(Rule((*undecided, denied), comment=f"end of tier {tier.name}"))
+        end = plain_comment(f"end of tier {tier.name}")
+        rules.append(Rule((*undecided, denied), comment=end))
     return rules
 
 

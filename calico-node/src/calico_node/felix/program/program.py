@@ -180,7 +180,8 @@ class Program:
         owner = _owner(subject)
         if policy is None or policy.missing or subject in self._refused:
             why = self._refused.get(subject, "it does not exist")
-            rule = Rule(rules.denied(self._settings), comment=f"denies, for {why}"[:120])
+            comment = rules.plain_comment(f"denies, for {why}")
+            rule = Rule(rules.denied(self._settings), comment=comment)
             self._pending.put_chain(Chain(name, (rule,), owner=owner))
             return
         log = logs.statements(subject, policy.tier, self._settings)

@@ -96,7 +96,7 @@ def _rendered(
     rule: CompiledRule, action: Conditions, wide: WideSets, *, is_dual: bool, owner: str
 ) -> tuple[Rule, ...]:
     """Render a rule; rules that a changed policy kept are not rendered again."""
-    comment = _comment(rule.comment)
+    comment = plain_comment(rule.comment)
     return tuple(
         Rule((*conditions, *action), comment=comment, owner=owner)
         for family in _families(rule, is_dual=is_dual)
@@ -284,7 +284,7 @@ def deny(settings: RuleSettings) -> Statement:
     return Reject() if settings.deny == "Reject" else DROP
 
 
-def _comment(text: str) -> str:
+def plain_comment(text: str) -> str:
     """Return ``text`` as nft accepts it: printable ASCII without quotes, at most 127 bytes."""
     plain = "".join(c if " " <= c <= "~" and c not in '"\\' else " " for c in text)
     return plain[:_COMMENT_BYTES].strip()
