@@ -125,8 +125,10 @@ def _compile(rule: Rule, namespace: str, sets: dict[SetId, SetSpec]) -> Compiled
 
 
 def _icmp(fields: ICMPFields | None) -> tuple[int, int | None] | None:
-    if fields is None or fields.type is None:
+    if fields is None or (fields.type is None and fields.code is None):
         return None
+    if fields.type is None:
+        raise ValidationError("an ICMP code needs a type beside it")
     for number in (fields.type, fields.code or 0):
         if not 0 <= number <= _LAST_ICMP:
             raise ValidationError(f"ICMP type or code {number} is not within 0 to {_LAST_ICMP}")

@@ -129,6 +129,7 @@ def test_http_criteria_only_ever_narrow_what_is_allowed(action, rules):
         {"destination": EntityRule(ports=["9:1"])},
         {"source": EntityRule(selector="has(a)"), "destination": EntityRule(nets=["x"])},
         {"protocol": "ICMP", "icmp": ICMPFields(type=256)},
+        {"protocol": "ICMP", "icmp": ICMPFields(code=3)},
     ],
 )
 def test_rule_that_cannot_be_understood_denies_in_its_place(fields):
