@@ -21,8 +21,13 @@ class Cluster:
         """Return a client as a fresh process has it: nothing remembered."""
         return IpamClient(self.backend, pause=lambda attempt: None, now_ns=lambda: self.now_ns)
 
-    def pool(self, name: str, cidr: str, **spec: object) -> None:
-        document = {"kind": "IPPool", "metadata": {"name": name}, "spec": {"cidr": cidr} | spec}
+    def pool(self, name: str, cidr: str, status: object = None, **spec: object) -> None:
+        document = {
+            "kind": "IPPool",
+            "metadata": {"name": name},
+            "spec": {"cidr": cidr} | spec,
+            "status": status,
+        }
         self.backend.put(f"{RESOURCES}/ippools/{name}", codec.encode(codec.decode(document)))
 
     def node(self, name: str, **labels: str) -> None:

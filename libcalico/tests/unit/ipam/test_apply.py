@@ -104,6 +104,29 @@ def test_a_pool_that_may_not_be_used_is_not(cluster, spec, why):
         cluster.client().auto_assign(want())
 
 
+@pytest.mark.parametrize(
+    ("conditions", "is_used"),
+    [
+        ([{"type": "Ready", "status": "False"}, {"type": "Allocatable", "status": "False"}], False),
+        ([{"type": "Allocatable", "status": "True"}], True),
+        ([{"type": "Ready", "status": "False"}, "nonsense"], True),
+        ("nonsense", True),
+    ],
+)
+def test_a_pool_that_controllers_withhold_is_not_used(cluster, conditions, is_used):
+    status = {"conditions": conditions}
+    cluster.pool("p", "10.0.0.0/30", status=status, blockSize=30)
+    ipam = cluster.client()
+    if is_used:
+        assert ipam.auto_assign(want()).ipv4
+        return
+    with pytest.raises(NoPoolError, match="no configured Calico pools for node a"):
+        ipam.auto_assign(want())
+    with pytest.raises(NoPoolError):
+        ipam.assign_ip(AddressRequest(address="10.0.0.1", host="a"))
+    assert cluster.stored().keys() <= {"config"}
+
+
 def test_node_and_namespace_selectors_choose_the_pool(cluster):
     cluster.node("a", rack="r1")
     cluster.pool("p1", "10.0.1.0/30", blockSize=30, nodeSelector="rack == 'r1'")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from libcalico.datastore import keys
 from libcalico.errors import NoPoolError, SelectorSyntaxError, ValidationError
@@ -35,6 +35,7 @@ class Pool:
     Attributes:
         block_prefix: prefix length of its blocks.
         automatic: whether requests that name no pool may use it.
+        disabled: nothing more may be assigned.
     """
 
     name: str
@@ -122,7 +123,19 @@ def _pool(resource: IPPool) -> Pool | None:
         namespace_selector=spec.namespace_selector,
         uses=tuple(spec.allowed_uses) or _DEFAULT_USES,
         automatic=spec.assignment_mode != "Manual",
-        disabled=spec.disabled,
+        disabled=spec.disabled or _is_withheld(resource.status),
+    )
+
+
+def _is_withheld(status: Mapping[str, Any] | None) -> bool:
+    """Whether Calico's controllers say that nothing may be assigned: it overlaps another pool, or is to go.
+
+    Source: Go Calico's ``libcalico-go/lib/clientv3/client.go``.
+    """
+    conditions = (status or {}).get("conditions")
+    return isinstance(conditions, list) and any(
+        isinstance(one, dict) and (one.get("type"), one.get("status")) == ("Allocatable", "False")
+        for one in conditions
     )
 
 
