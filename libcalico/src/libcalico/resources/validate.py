@@ -119,7 +119,8 @@ def problems_with(resource: Resource) -> list[str]:
 def _check_metadata(resource: Resource) -> Iterator[str]:
     metadata = resource.metadata
     if not metadata.name:
-        yield "metadata.name: missing"
+        hint = "; generateName is not supported" if metadata.generate_name else ""
+        yield f"metadata.name: missing{hint}"
     else:
         yield from _check_name(resource)
     if resource.INFO.namespaced and not metadata.namespace:

@@ -50,7 +50,9 @@ from libcalico.resources.staged import (
 )
 
 R = TypeVar("R", bound=Resource)
-_METADATA = frozenset({"name", "namespace", "labels", "annotations", "creation_timestamp"})
+_METADATA = frozenset(
+    {"name", "generate_name", "namespace", "labels", "annotations", "creation_timestamp"}
+)
 
 
 def _build(kind: type[R], spec: type[Model], defaults: dict[str, Any], given: dict[str, Any]) -> R:

@@ -52,6 +52,7 @@ def http(**fields):
 BROKEN = [
     # metadata
     (a.a_pool(name=""), "metadata.name: missing"),
+    (a.a_pool(name="", generate_name="p-"), "metadata.name: missing; generateName is not supported"),
     (a.a_pool(name="Big"), "metadata.name: 'Big' is no name"),
     (a.a_pool(name="x" * 254), "metadata.name: "),
     (a.a_tier(name="a.b"), "metadata.name: 'a.b' is not allowed for a Tier"),
