@@ -17,6 +17,22 @@ DENY_WEB = a.a_global_policy(name="deny-web", selector="app == 'web'", ingress=[
 FROM_NETS = a.a_rule("Allow", source={"selector": "role == 'client'"})
 CLIENTS = a.a_global_policy(name="clients", selector="app == 'db'", ingress=[FROM_NETS])
 
+#: What others do, and what Felix says that it has repaired.
+TAMPERINGS = (
+    ("nft flush table inet calico", "nftables"),
+    ("nft delete table inet calico", "nftables"),
+    ("nft flush chain inet calico cali-pi-gnp/deny-web", "nftables"),
+    ("nft add rule inet calico filter-FORWARD accept", "nftables"),
+    ("nft insert rule inet calico cali-pi-gnp/deny-web accept", "nftables"),
+    ("nft flush set inet calico {set}", "nftables"),
+    ("nft add element inet calico {set} '{{ 10.65.0.1 }}'", "nftables"),
+    ("nft delete element inet calico {set} '{{ 192.0.2.1 }}'", "nftables"),
+    ("nft delete element inet calico cali-from-wl '{{ caliweb }}'", "nftables"),
+    ("ip route delete 10.65.0.1", "routes"),
+    ("ip -6 route delete fd65::1", "routes"),
+    ("ip route flush dev caliweb; ip -6 route flush fd65::1 dev caliweb", "routes"),
+)
+
 
 def nets(name, *members):
     return a.a_global_network_set(name=name, labels={"role": "client"}, nets=list(members))
@@ -40,36 +56,26 @@ def busy(felix):
     return felix
 
 
-@pytest.mark.parametrize(
-    ("tampering", "what"),
-    [
-        ("nft flush table inet calico", "nftables"),
-        ("nft delete table inet calico", "nftables"),
-        ("nft flush chain inet calico cali-pi-gnp/deny-web", "nftables"),
-        ("nft add rule inet calico filter-FORWARD accept", "nftables"),
-        ("nft insert rule inet calico cali-pi-gnp/deny-web accept", "nftables"),
-        ("nft flush set inet calico {set}", "nftables"),
-        ("nft add element inet calico {set} '{{ 10.65.0.1 }}'", "nftables"),
-        ("nft delete element inet calico {set} '{{ 192.0.2.1 }}'", "nftables"),
-        ("nft delete element inet calico cali-from-wl '{{ caliweb }}'", "nftables"),
-        ("ip route delete 10.65.0.1", "routes"),
-        ("ip -6 route delete fd65::1", "routes"),
-        ("ip route flush dev caliweb; ip -6 route flush fd65::1 dev caliweb", "routes"),
-    ],
-)
-def test_what_another_process_alters_is_repaired_and_counted(busy, tampering, what):
-    table, routes = busy.table(), busy.host.sh("ip route; ip -6 route show fd65::1")
+def test_what_another_process_alters_is_repaired_and_counted(busy):
+    table, routes = busy.table(), routes_of(busy)
     listed = busy.host.run(["nft", "list", "table", "inet", "calico"]).stdout
     (name,) = {word for word in listed.split() if word.startswith("cali40s-")}
-    before = repairs(busy)
-    busy.host.sh(tampering.format(set=name))
-    busy.wait(lambda: repairs(busy).get(what, 0) > before.get(what, 0), f"{what} are repaired")
-    busy.wait(lambda: busy.table() == table, "the table is back")
-    busy.wait(
-        lambda: busy.host.sh("ip route; ip -6 route show fd65::1") == routes, "routes are back"
-    )
-    assert busy.outcomes(busy.db, busy.web) == busy.CLOSED
-    assert busy.outcomes(busy.host, busy.web) == busy.OPEN
+    for tampering, what in TAMPERINGS:
+        before = repairs(busy).get(what, 0)
+        busy.host.sh(tampering.format(set=name))
+        busy.wait(
+            lambda what=what, before=before: repairs(busy).get(what, 0) > before,
+            f"after {tampering}: {what} are repaired",
+        )
+        busy.wait(lambda: busy.table() == table, f"after {tampering}: the table is back")
+        busy.wait(lambda: routes_of(busy) == routes, f"after {tampering}: routes are back")
+        assert busy.outcomes(busy.db, busy.web) == busy.CLOSED, tampering
+        assert busy.outcomes(busy.host, busy.web) == busy.OPEN, tampering
+
+
+def routes_of(felix):
+    """What the host routes, as text."""
+    return felix.host.sh("ip route; ip -6 route show fd65::1")
 
 
 def test_a_storm_that_overruns_the_notifications_leaves_what_is_wanted(busy):
