@@ -1,7 +1,10 @@
 """The program. It imports nothing before Ctrl-C is provided for."""
 
 import gc
+import os
+import signal
 import sys
+from types import FrameType
 from typing import NoReturn
 
 #: Exit code of a program that Ctrl-C ended, as shells have it.
@@ -14,6 +17,8 @@ _OBJECTS = 1_000_000
 def main() -> NoReturn:
     """Run calicoctl and leave with its exit code."""
     gc.set_threshold(_OBJECTS)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not what nohup has set
+        signal.signal(signal.SIGINT, _interrupt)
     try:
         from calicoctl.cli import run  # noqa: PLC0415 - importing takes long enough to be interrupted
 
@@ -21,6 +26,16 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         code = INTERRUPTED
     sys.exit(code)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Raise KeyboardInterrupt; in an import, where a callback may lose it or leave a lock held, just end."""
+    del number
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            os._exit(INTERRUPTED)
+        frame = frame.f_back
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

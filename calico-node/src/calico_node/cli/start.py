@@ -145,7 +145,7 @@ def _install_bird_config(paths: Paths, name: str, bird: Path) -> None:
 def own_program() -> list[str]:
     """Return the command that runs this program again."""
     script = Path(sys.executable).with_name("calico-node")
-    return [str(script)] if script.exists() else [sys.executable, "-m", "calico_node.cli"]
+    return [str(script)] if script.exists() else [sys.executable, "-m", "calico_node"]
 
 
 def _wait_ready(supervisor: Any, environ: Mapping[str, str], timeout_s: float) -> None:

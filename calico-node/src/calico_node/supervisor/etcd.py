@@ -6,15 +6,17 @@ under the supervisor, on the same data.
 
 from __future__ import annotations
 
+import ctypes
 import http.client
+import os
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import IO
+from typing import IO, Final
 
 from calico_node.paths import Paths
 from calico_node.supervisor.model import ProcessSpec
@@ -25,6 +27,8 @@ _PEER = "http://127.0.0.1:2380"
 _START_S = 20.0
 _STOP_S = 10.0
 _POLL_S = 0.05
+#: Source: linux/prctl.h.
+_PR_SET_PDEATHSIG: Final = 1
 
 
 def find_program(path: str) -> str:
@@ -55,18 +59,36 @@ def process(program: str, paths: Paths) -> ProcessSpec:
 
 @contextmanager
 def running(spec: ProcessSpec) -> Iterator[None]:
-    """Run etcd while the context lasts.
+    """Run etcd while the context lasts; it ends with this process, however that ends.
 
     Raises:
         UnavailableError: it does not start, e.g. because the port is taken; the text is its complaint.
     """
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
-        child = subprocess.Popen(spec.command, stdout=log, stderr=log, start_new_session=True)
+        child = subprocess.Popen(
+            spec.command,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=_ends_with(os.getpid()),  # noqa: PLW1509 - no other thread runs yet
+        )
         try:
             _wait(child, log)
             yield
         finally:
             _stop(child)
+
+
+def _ends_with(parent: int) -> Callable[[], None]:
+    """Return what has the kernel end the calling child with its parent."""
+    prctl = ctypes.CDLL(None).prctl
+
+    def tie() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # it ended before
+            os._exit(1)
+
+    return tie
 
 
 def _wait(child: subprocess.Popen[bytes], log: IO[str]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from calico_test import processes
 
 BIN = Path(sys.executable).parent
+DEADLINE_S = 30.0
 FOREIGN = """
 nft add table inet theirs; nft 'add chain inet theirs in { type filter hook input priority 5; }'
 nft add rule inet theirs in counter
@@ -124,6 +126,21 @@ def test_an_etcd_elsewhere_contradicts_one_of_its_own(host):
     )
     assert refused.returncode == 1
     assert "contradict each other" in refused.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_start_up_that_is_ended_leaves_no_etcd(host, number):
+    host.write_text("/opt/deaf/etcd", "#!/bin/sh\nexec sleep 1000\n", mode=0o755)
+    path = f"/opt/deaf:{host.env['PATH']}"
+    starting = host.popen(["calico-node", "run", "--etcd=embedded"], env={"PATH": path})
+
+    def etcd_runs():
+        return b"sleep\x001000\0" in commands(host)
+
+    processes.wait_until(etcd_runs, "start-up waits for etcd", deadline_s=DEADLINE_S)
+    starting.send_signal(number)
+    assert starting.wait(DEADLINE_S) == -number
+    processes.wait_until(lambda: not etcd_runs(), "etcd has ended", deadline_s=DEADLINE_S)
 
 
 def test_a_taken_port_is_told(host):
