@@ -9,6 +9,7 @@ from libcalico.client import Client
 from libcalico.net.addresses import Cidr, parse_address, parse_cidr
 from libnetwork_plugin import pools, wire
 from libnetwork_plugin.addresses import Addresses
+from libnetwork_plugin.store import require_unlocked
 
 
 class IpamDriver:
@@ -75,8 +76,10 @@ class IpamDriver:
         Raises:
             ValidationError: it is not in the network's subnet.
             IpamError: it is in use, or there is none.
+            UnavailableError: the datastore is locked.
         """
         pool = pools.parse(request.pool_id)
+        require_unlocked(self._client)
         wanted = pools.wanted_address(pool, request)
         if pools.is_gateway(request):
             given = (

@@ -29,6 +29,21 @@ _log = logging.getLogger(__name__)
 _TRIES = 5
 
 
+def require_unlocked(client: Client) -> None:
+    """Refuse to give anything while the datastore is locked: it is copied, and what came later would be lost.
+
+    Source: calico-control-plane reference, section 1.8.
+
+    Raises:
+        UnavailableError: it is locked; try again later.
+    """
+    with suppress(NotFoundError):
+        if client.clusterinformations.get("default").spec.datastore_ready is False:
+            raise UnavailableError(
+                "the datastore is locked; unlock it: calicoctl datastore migrate unlock"
+            )
+
+
 class Endpoints:
     """The endpoints of one host that Docker made. Every method may raise UnavailableError.
 
@@ -39,6 +54,7 @@ class Endpoints:
     """
 
     def __init__(self, client: Client, node: str, namespace: str) -> None:
+        self._cluster = client
         self._client = client.workloadendpoints
         self._backend = client.backend
         self.node = node
@@ -75,7 +91,9 @@ class Endpoints:
 
         Raises:
             ValidationError: it breaks the resource model.
+            UnavailableError: the datastore is locked.
         """
+        require_unlocked(self._cluster)
         try:
             self._client.create(endpoint)
         except AlreadyExistsError:

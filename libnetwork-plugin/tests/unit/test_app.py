@@ -2,6 +2,8 @@
 
 import pytest
 
+from libcalico.testing.builders import a_cluster_information
+
 NET, END = "db50" * 16, "30b4355e6ab1" * 5
 LOCAL = "CalicoLocalAddressSpace"
 
@@ -211,6 +213,29 @@ def test_what_the_kernel_refuses_docker_is_told(plugin):
     plugin.interfaces.is_refusing = True
     body = {"NetworkID": NET, "EndpointID": END, "SandboxKey": "/run/docker/netns/c919"}
     assert plugin.refused("NetworkDriver.Join", body) == "cannot make it: no"
+
+
+def test_a_locked_datastore_gives_nothing_and_takes_everything_back(plugin):
+    plugin.create_endpoint(END)
+    plugin.client.clusterinformations.create(a_cluster_information(datastore_ready=False))
+    before = plugin.assigned()
+    later = {"NetworkID": NET, "EndpointID": "cafe" * 16}
+    for method, body in {
+        "IpamDriver.RequestAddress": {"PoolID": "CalicoPoolIPv4"},
+        "NetworkDriver.CreateEndpoint": later | {"Interface": {"Address": "10.65.0.9/32"}},
+    }.items():
+        status, reply = plugin.post(method, body)
+        assert (status, "datastore migrate unlock" in reply["Err"]) == (503, True)
+    assert (plugin.assigned(), list(plugin.endpoints())) == (before, [END])
+    address = plugin.endpoints()[END].spec.ip_networks[0]
+    plugin.call("NetworkDriver.DeleteEndpoint", {"NetworkID": NET, "EndpointID": END})
+    plugin.release(address.partition("/")[0])
+    assert (plugin.assigned(), plugin.endpoints()) == (0, {})
+    unlocked = plugin.client.clusterinformations.get("default")
+    plugin.client.clusterinformations.update(
+        unlocked.with_(spec=unlocked.spec.with_(datastore_ready=True))
+    )
+    assert plugin.create_endpoint(END)
 
 
 def test_without_a_datastore_everything_says_so(plugin):
