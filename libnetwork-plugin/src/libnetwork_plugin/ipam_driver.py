@@ -62,8 +62,8 @@ class IpamDriver:
         return {"PoolID": pool.id, "Pool": str(pool.cidr), "Data": data}
 
     def _enabled(self) -> list[Cidr]:
-        found = [pool.spec for pool in self._client.ippools.list()]
-        return [parse_cidr(spec.cidr, strict=False) for spec in found if not spec.disabled]
+        found = self._client.ippools.list()
+        return [parse_cidr(pool.spec.cidr, strict=False) for pool in found if pool.is_enabled]
 
     def release_pool(self, request: wire.ReleasePool) -> dict[str, Any]:
         """Do nothing: pools are the operator's, and networks have nothing of theirs in them."""

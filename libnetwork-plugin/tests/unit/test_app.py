@@ -177,6 +177,10 @@ def test_a_pool_that_cannot_be_is_refused(plugin, body, said):
 def test_without_a_pool_a_network_is_refused(make_plugin):
     plugin = make_plugin()
     plugin.pool("off", "10.65.0.0/16", disabled=True)
+    plugin.pool("withheld", "10.66.0.0/16")
+    withheld = plugin.client.ippools.get("withheld")
+    conditions = [{"type": "Allocatable", "status": "False"}]
+    plugin.client.ippools.update(withheld.with_(status={"conditions": conditions}))
     assert "no enabled IPv4 pool" in plugin.refused("IpamDriver.RequestPool", request_pool())
 
 

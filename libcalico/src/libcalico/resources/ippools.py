@@ -35,3 +35,18 @@ class IPPool(Resource, tag="IPPool"):
     )
     spec: IPPoolSpec = field(default_factory=IPPoolSpec)
     status: dict[str, Any] | None = None
+
+    @property
+    def is_enabled(self) -> bool:
+        """Whether addresses may be assigned from it, as its owner and Calico's controllers say.
+
+        Controllers withhold a pool that overlaps with another one, or that is to go. Source: Go Calico's
+        ``libcalico-go/lib/clientv3/client.go``.
+        """
+        conditions = (self.status or {}).get("conditions")
+        is_withheld = isinstance(conditions, list) and any(
+            isinstance(one, dict)
+            and (one.get("type"), one.get("status")) == ("Allocatable", "False")
+            for one in conditions
+        )
+        return not (self.spec.disabled or is_withheld)

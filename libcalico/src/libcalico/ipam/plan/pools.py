@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 from libcalico.datastore import keys
 from libcalico.errors import NoPoolError, SelectorSyntaxError, ValidationError
@@ -123,19 +123,7 @@ def _pool(resource: IPPool) -> Pool | None:
         namespace_selector=spec.namespace_selector,
         uses=tuple(spec.allowed_uses) or _DEFAULT_USES,
         automatic=spec.assignment_mode != "Manual",
-        disabled=spec.disabled or _is_withheld(resource.status),
-    )
-
-
-def _is_withheld(status: Mapping[str, Any] | None) -> bool:
-    """Whether Calico's controllers say that nothing may be assigned: it overlaps another pool, or is to go.
-
-    Source: Go Calico's ``libcalico-go/lib/clientv3/client.go``.
-    """
-    conditions = (status or {}).get("conditions")
-    return isinstance(conditions, list) and any(
-        isinstance(one, dict) and (one.get("type"), one.get("status")) == ("Allocatable", "False")
-        for one in conditions
+        disabled=not resource.is_enabled,
     )
 
 

@@ -265,7 +265,7 @@ class Maintenance:
             raise CniError(NOT_AVAILABLE, "there is no enabled IP pool")
 
     def _has_pool(self) -> bool:
-        return any(not pool.spec.disabled for pool in self._workloads.client.ippools.list())
+        return any(pool.is_enabled for pool in self._workloads.client.ippools.list())
 
     def garbage_collect(self, args: Args) -> None:
         """Detach containers of this network and node that the runtime does not know any more.
