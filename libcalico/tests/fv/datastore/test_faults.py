@@ -216,9 +216,11 @@ def test_the_loss_of_a_leader_is_invisible_to_callers(cluster):
 
 def test_the_loss_of_a_leader_loses_no_change_of_a_follower(cluster):
     config = cluster[0].config(*cluster[1:])
+    patient = cluster[0].config(*cluster[1:], timeout_s=20.0)
 
     async def scenario() -> None:
-        backend, writer = connect_async(config), connect_async(config)
+        # How long an election takes on a busy machine is not asked here.
+        backend, writer = connect_async(config), connect_async(patient)
         content: dict[str, bytes] = {}
         async with aclosing(follow(backend, ["/"])) as changes:
             apply(content, await anext(changes))
@@ -233,7 +235,7 @@ def test_the_loss_of_a_leader_loses_no_change_of_a_follower(cluster):
         await writer.close()
         assert content == {f"/k{i}": b"%d" % i for i in range(60)}
 
-    asyncio.run(asyncio.wait_for(scenario(), DEADLINE_S))
+    asyncio.run(asyncio.wait_for(scenario(), 2 * DEADLINE_S))
 
 
 def test_a_frozen_member_is_passed_over(cluster):
