@@ -16,9 +16,14 @@ export PATH := $(PATH):/usr/sbin:/sbin
 # Tests start our programs a thousand times; what these import is compiled once, also where the environment says not to.
 unexport PYTHONDONTWRITEBYTECODE
 comma := ,
-# Runs the tests of one tier in each package; a package without that tier is passed over.
-each = set -e; for p in $(PKG); do if [ -n "$$(find $$p/tests/$(1) -name 'test_*.py' -print -quit 2>/dev/null)" ]; then \
+# Runs the tests of one tier in each package, $(2) or PKG; a package without that tier is passed over.
+each = set -e; for p in $(or $(2),$(PKG)); do if [ -n "$$(find $$p/tests/$(1) -name 'test_*.py' -print -quit 2>/dev/null)" ]; then \
 	echo "== $(1) $$p"; (cd $$p && $(PYTEST) tests/$(1) $(ARGS)); fi; done
+
+# Functional tests that start programs and wait for them: two packages at a time, the longest first. The others, which look at moments
+# and packets, run each alone.
+BESIDE = $(filter $(PKG),calicoctl docs release calico-mesos calico-test)
+ALONE = $(filter-out $(BESIDE),$(PKG))
 
 # Where the tests of `make ut` and `make st` run: IN=host, on this machine, or IN=image, in a container of calico/test with this tree
 # at /code; images/where.sh decides if neither is given. System tests in the container leave the machine's engine alone.
@@ -63,7 +68,12 @@ ut: $(STAMP) ## unit tests: no root, no network; in calico/test where Docker is,
 
 fv: $(STAMP) ## functional tests: root, real kernel in private namespaces, real etcd, real BIRD
 	@$(need_root)
-	@$(call each,fv)
+	@$(if $(word 2,$(BESIDE)),echo "fv: two at a time: $(BESIDE)")
+	@$(if $(BESIDE),$(MAKE) --no-print-directory $(if $(word 2,$(BESIDE)),-j2 --output-sync=target) $(BESIDE:%=fv-%))
+	@$(if $(ALONE),$(call each,fv,$(ALONE)))
+
+fv-%: $(STAMP)
+	@$(call each,fv,$*)
 
 static: lint types layers ## lint, types and layers
 
