@@ -19,6 +19,7 @@ def main() -> NoReturn:
     gc.set_threshold(_OBJECTS)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not what nohup has set
         signal.signal(signal.SIGINT, _interrupt)
+    _open_missing()
     try:
         from calicoctl.cli import run  # noqa: PLC0415 - importing takes long enough to be interrupted
 
@@ -36,6 +37,14 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
             os._exit(INTERRUPTED)
         frame = frame.f_back
     raise KeyboardInterrupt
+
+
+def _open_missing() -> None:
+    """Give standard output and error somewhere to go if whoever called us closed them."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - kept; no imports yet
+            setattr(sys, name, nowhere)
 
 
 if __name__ == "__main__":

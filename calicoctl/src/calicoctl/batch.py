@@ -7,7 +7,7 @@ line of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -47,12 +47,14 @@ class Outcome:
         kinds: kind of each resource of the batch, in order.
         done: how many were handled.
         errors: texts of the failures.
+        refused: which resources failed.
     """
 
     verb: Verb
     kinds: Sequence[str]
     done: int
     errors: Sequence[str]
+    refused: Collection[ResourceId] = ()
 
     @property
     def succeeded(self) -> bool:

@@ -12,7 +12,7 @@ from calicoctl import printers
 from libcalico.resources.model import ResourceId
 
 Document = Mapping[str, Any]
-Word = Literal["created", "changed", "deleted", "unchanged"]
+Word = Literal["created", "changed", "deleted", "unchanged", "refused"]
 
 
 class _Nothing:
@@ -37,17 +37,22 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An object before and after; None where it does not exist."""
+    """An object before and after; None where it does not exist.
+
+    Attributes:
+        refused: whether something that was to become of it will not.
+    """
 
     which: ResourceId
     before: Document | None
     after: Document | None
+    refused: bool = False
 
     @property
     def word(self) -> Word:
         """What became of it."""
         if self.before == self.after:
-            return "unchanged"
+            return "refused" if self.refused else "unchanged"
         if self.before is None:
             return "created"
         return "deleted" if self.after is None else "changed"
@@ -82,7 +87,8 @@ def report(changes: Sequence[Change]) -> str:
         lines.append(f"{change.word:<11}{change.which}")
         if change.word == "changed":
             lines += [f"  {d.text()}" for d in differences(change.before, change.after)]
-    words: Sequence[Word] = ("created", "changed", "unchanged")
+    words: list[Word] = ["created", "changed", "unchanged"]
+    words += ["refused"] if any(change.word == "refused" for change in changes) else []
     counts = ", ".join(f"{sum(c.word == word for c in changes)} {word}" for word in words)
     return "\n".join([*lines, f"Dry run: {counts}; nothing was written"])
 

@@ -21,6 +21,7 @@ def test_pools(ctl):
         "+--------------+---------+\n"
     )
     assert ctl.ok("pool", "show").count("Options") == 2
+    assert ctl.ok("pool", "show", "--ipv4", "--ipv6") == ctl.ok("pool", "show")
     ctl.ok("pool", "range", "add", "10.70.0.0", "10.70.2.255")
     assert [cidr for cidr, _, _ in pools(ctl)[1:3]] == ["10.70.0.0/23", "10.70.2.0/24"]
     ctl.ok("pool", "remove", "10.65.0.0/16", "10.70.0.0/23")

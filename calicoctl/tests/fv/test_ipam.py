@@ -120,6 +120,7 @@ def test_configure(ctl):
     ("arguments", "said"),
     [
         (("show", "--ip=x"), "invalid IP address"),
+        (("show", "--ip="), "invalid IP address"),
         (("show", "--ip=10.0.0.1", "--show-blocks"), "alternatives"),
         (("release",), "give --ip=IP or --from-report=FILE"),
         (("release", "--from-report=gone.json"), "gone.json: No such file"),

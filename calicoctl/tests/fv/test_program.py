@@ -1,5 +1,6 @@
 """calicoctl as a program: where it finds its datastore, what it does without, pipes, Ctrl-C, help."""
 
+import json
 import os
 import re
 import shlex
@@ -176,6 +177,24 @@ def test_a_full_disk_is_one_line(ctl):
     assert (done.returncode, done.stderr) == (1, b"calicoctl: No space left on device\n")
 
 
+def test_closed_outputs_are_no_error(ctl, make):
+    done = subprocess.run(
+        [
+            "sh",
+            "-c",
+            '"$0" apply -f - >&- && "$0" get tiers >&- && ! "$0" get tiers nope 2>&-',
+            str(PROGRAM),
+        ],
+        input=json.dumps(make("Tier", "t", {"order": 1})).encode(),
+        env=ctl.environ,
+        capture_output=True,
+        check=False,
+        timeout=BOUND_S,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert ctl.stored("tiers", "t")["spec"]["order"] == 1
+
+
 @pytest.mark.parametrize("waits_for", ["datastore", "input"])
 def test_ctrl_c_is_quiet(ctl, waits_for):
     arguments = ("get", "nodes") if waits_for == "datastore" else ("apply", "-f", "-")
@@ -230,7 +249,13 @@ def test_without_arguments_it_explains_itself(ctl):
 
 def commands(ctl):
     section = ctl.ok("--help").split("Commands:\n")[1].split("\n\n")[0]
-    return [line.split()[0] for line in section.splitlines()]
+    return re.findall(r"^  (\S+)", section, flags=re.MULTILINE)
+
+
+def test_the_list_of_commands_has_whole_sentences(ctl):
+    for group in ((), ("ipam",), ("node",), ("container",), ("datastore", "migrate")):
+        section = ctl.ok(*group, "--help").split("Commands:\n")[1].split("\n\n")[0]
+        assert "..." not in section
 
 
 def test_every_command_has_help_with_examples_that_parse(ctl):
@@ -286,6 +311,13 @@ def test_the_log_is_on_standard_error(ctl):
     loud = ctl("--log-level", "warn", "get", "tiers")
     assert (loud.code, loud.out) == (0, quiet.out)
     assert "tiers/broken" in loud.err
+
+
+def test_the_log_tells_where_the_datastore_is_and_what_was_written(ctl, make):
+    document = json.dumps(make("Tier", "t", {"order": 1}))
+    done = ctl("-l", "info", "apply", "-f", "-", stdin=document)
+    assert f"endpoints={ctl.etcd.endpoint}" in done.err
+    assert "resource written verb=apply resource=Tier(t)" in done.err
 
 
 #: Runs calicoctl, then prints which of some modules it loaded: the names in its first argument.
@@ -361,6 +393,11 @@ HELP = "Use flag '--help' to read about a specific subcommand"
             f"invalid option: 'calicoctl ipam foo'. {HELP}",
             "No such command 'foo'.",
         ),
+        (
+            ("profile", "web", "foo"),
+            f"invalid option: 'calicoctl profile web foo'. {HELP}",
+            "'foo' is no command: there are add, remove, rule, show, tag; after a name: rule, tag",
+        ),
     ],
 )
 def test_wrong_words_are_answered_as_by_go(ctl, arguments, first, second):
@@ -372,6 +409,8 @@ def test_wrong_words_are_answered_as_by_go(ctl, arguments, first, second):
 
 def test_an_unknown_log_level_and_an_empty_folder_are_one_line(ctl):
     levels = "panic, fatal, error, warn, info, debug"
+    for known in ("DEBUG", "Warning"):
+        assert ctl("--log-level", known, "get", "nodes").code == 0
     done = ctl("-l", "loud", "get", "nodes")
     assert tuple(done) == (1, "", f"Unknown log level: loud; there are {levels}\n")
     (ctl.folder / "empty").mkdir()

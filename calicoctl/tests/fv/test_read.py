@@ -169,7 +169,10 @@ def test_export_leaves_out_what_belongs_to_the_cluster(filled):
         (("patch", "pool", "gone", "-p", "{}"), "resource does not exist: IPPool(gone)"),
         (("label", "pool", "demo", "a"), "give KEY=VALUE"),
         (("label", "pool", "demo", "a=b", "--remove"), "give KEY=VALUE"),
-        (("label", "pool", "demo", "a", "--remove"), "it is not set"),
+        (
+            ("label", "pool", "demo", "a", "--remove"),
+            "cannot remove label of pool demo, key a does not exist",
+        ),
         (("label", "pool", "demo", "a b=c"), "metadata.labels"),
         (("label", "pool", "gone", "a=b"), "resource does not exist: IPPool(gone)"),
     ],
@@ -210,17 +213,17 @@ def test_a_patch_removes_a_field_of_a_newer_version_only_when_it_says_so(filled)
 
 def test_labels(filled):
     assert (
-        filled.ok("label", "nodes", "n1", "rack=r1") == "Successfully set label rack on Node n1\n"
+        filled.ok("label", "nodes", "n1", "rack=r1") == "Successfully set label rack on nodes n1\n"
     )
     code, _, err = filled("label", "nodes", "n1", "rack=r2")
     assert code == 1
     assert "use --overwrite" in err
     assert filled.ok("label", "nodes", "n1", "rack=r2", "--overwrite") == (
-        "Successfully updated label rack on Node n1\n"
+        "Successfully updated label rack on nodes n1\n"
     )
     assert filled.stored("nodes", "n1")["metadata"]["labels"] == {"rack": "r2"}
     assert filled.ok("label", "nodes", "n1", "rack", "--remove") == (
-        "Successfully removed label rack from Node n1\n"
+        "Successfully removed label rack from nodes n1\n"
     )
     assert "labels" not in filled.stored("nodes", "n1")["metadata"]
 

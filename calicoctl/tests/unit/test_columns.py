@@ -96,6 +96,6 @@ def test_a_listing_is_a_list_object_in_yaml_and_json():
     tiers = [document(Tier(metadata=ObjectMeta(name="t"), spec=TierSpec(order=1.0)))]
     whole = listing("Tier", tiers, "7")
     assert as_yaml(whole).startswith("apiVersion: projectcalico.org/v3\nitems:\n- apiVersion:")
-    assert as_yaml(whole).endswith("kind: TierList\nmetadata:\n  resourceVersion: '7'\n")
+    assert as_yaml(whole).endswith('kind: TierList\nmetadata:\n  resourceVersion: "7"\n')
     assert as_json(whole).startswith('{\n  "kind": "TierList",\n  "apiVersion"')
     assert not as_json(whole).endswith("\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ from libcalico.client import AddressCleanup, Client
 from libcalico.datastore import config
 from libcalico.datastore.backend import Backend
 from libcalico.resources.endpoints import WorkloadEndpoint
+
+_log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -31,6 +34,8 @@ def connect(
         ConfigError: a setting cannot be used; says which, and what to set.
     """
     settings = config.load(os.environ if environment is None else environment, file)
+    endpoints = ",".join(endpoint.url for endpoint in settings.endpoints)
+    _log.info("datastore endpoints=%s user=%s", endpoints, settings.username or "none")
     with config.connect(settings) as backend:
         yield Client(backend, _Ipam(backend))
 

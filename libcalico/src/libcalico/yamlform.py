@@ -28,12 +28,15 @@ from yaml.events import (
 )
 
 _TAG = "tag:yaml.org,2002:"
+_STRING = f"{_TAG}str"
 _REPLACED = frozenset({f"{_TAG}{name}" for name in ("int", "float", "timestamp", "value")})
 _INT = re.compile(r"[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|0o[0-7]+|0[0-7_]*|[1-9][0-9_]*)$")
 _FLOAT = re.compile(
     r"[-+]?(?:(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)?"
     r"|[0-9]+[eE][-+]?[0-9]+|\.(?:inf|Inf|INF))$|\.(?:nan|NaN|NAN)$"
 )
+#: What Go's reader takes for true and false, beside the words that PyYAML knows.
+_GO_TRUTHS = frozenset("yYnN")
 #: Longer than any line; PyYAML would fold long selectors.
 _WIDTH = 2**31 - 1
 
@@ -48,7 +51,10 @@ class Loader(yaml.CSafeLoader):
 
 
 class _Dumper(yaml.CSafeDumper):
-    """Writes lists level with their key, as Go's writer does, and never aliases."""
+    """Writes lists level with their key, as Go's writer does, and never aliases.
+
+    Text that would be read as something else is in double quotes, as Go's writer has it.
+    """
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's signature
         return True
@@ -59,6 +65,16 @@ for _class in (Loader, _Dumper):
     _class.add_implicit_resolver(f"{_TAG}float", _FLOAT, list("-+0123456789."))
 
 
+def _represent(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar(_STRING, text, style='"' if _is_ambiguous(text) else None)
+
+
+def _is_ambiguous(text: str) -> bool:
+    others = _Dumper.yaml_implicit_resolvers.get(text[:1], ())
+    return any(pattern.match(text) for _, pattern in others) or text in _GO_TRUTHS
+
+
+_Dumper.add_representer(str, _represent)
 _MAPPING = MappingStartEvent(None, None, implicit=True, flow_style=False)
 _SEQUENCE = SequenceStartEvent(None, None, implicit=True, flow_style=False)
 _MAPPING_END, _SEQUENCE_END = MappingEndEvent(), SequenceEndEvent()

@@ -82,3 +82,18 @@ def test_text_stays_text_for_other_readers(text):
 
 def test_a_long_selector_stays_on_one_line():
     assert yamlform.dump({"selector": "a == 'b' && " * 50}).count("\n") == 1
+
+
+def test_quotes_are_gos_and_only_where_a_reader_would_misread():
+    texts = ["9", "", "true", "1e3", "2026-11-25T02:30:16Z", "y", "a: b", "10.0.0.0/8", "it's"]
+    assert yamlform.dump(texts).splitlines() == [
+        '- "9"',
+        '- ""',
+        '- "true"',
+        '- "1e3"',
+        '- "2026-11-25T02:30:16Z"',
+        '- "y"',
+        "- 'a: b'",
+        "- 10.0.0.0/8",
+        "- it's",
+    ]

@@ -17,6 +17,8 @@ from calicoctl.grammar import Group, accepts_access
 from libcalico.errors import CalicoError
 
 _LEVELS = ("panic", "fatal", "error", "warn", "info", "debug")
+#: Other words for them, which Go Calico takes as well.
+_SYNONYMS = {"warning": "warn"}
 _HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 #: Exit code of every failure, as in Go Calico.
 FAILED = 1
@@ -92,7 +94,7 @@ class _Level(click.Choice[str]):
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """As click does."""
         try:
-            return super().convert(value, param, ctx)
+            return super().convert(_SYNONYMS.get(value.lower(), value.lower()), param, ctx)
         except click.BadParameter as error:
             known = ", ".join(_LEVELS)
             raise click.ClickException(f"Unknown log level: {value}; there are {known}") from error

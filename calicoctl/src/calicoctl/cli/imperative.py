@@ -6,7 +6,8 @@ Source of the words: python-era reference, sections 1.7 to 1.9.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from functools import wraps
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from libcalico.client import Client
 
 _FAMILIES = (
-    click.option("--ipv4", "family", flag_value=4, type=int, help="Only IPv4."),
-    click.option("--ipv6", "family", flag_value=6, type=int, help="Only IPv6."),
+    click.option("--ipv6", is_flag=True, help="Only IPv6."),
+    click.option("--ipv4", is_flag=True, help="Only IPv4."),
 )
 _AS_WORD = click.argument("as_word", metavar="as", type=click.Choice(["as"]))
 
@@ -33,15 +34,17 @@ def asked(connection: Access, question: Callable[[Client], str | None]) -> None:
 
 
 def takes_family(callback: Callback) -> Callback:
-    """Give a command ``--ipv4`` and ``--ipv6``, as its argument ``family``."""
+    """Give a command ``--ipv4`` and ``--ipv6``, as its argument ``families``; without any, both."""
+
+    @wraps(callback)
+    def with_families(ipv4: bool, ipv6: bool, **others: Any) -> Any:
+        wanted = tuple(version for version, asked in ((4, ipv4), (6, ipv6)) if asked)
+        return callback(families=wanted or (4, 6), **others)
+
+    decorated: Callback = with_families
     for option in _FAMILIES:
-        callback = option(callback)
-    return callback
-
-
-def versions(family: int | None) -> tuple[int, ...]:
-    """Return the families that are asked for."""
-    return (4, 6) if family is None else (family,)
+        decorated = option(decorated)
+    return decorated
 
 
 @click.group(
@@ -111,11 +114,11 @@ def remove_pool(cidrs: tuple[str, ...], connection: Access) -> None:
 @pool.command("show", cls=Command, examples=("calicoctl pool show", "calicoctl pool show --ipv6"))
 @takes_family
 @access
-def show_pools(family: int | None, connection: Access) -> None:
+def show_pools(families: tuple[int, ...], connection: Access) -> None:
     """Show pools and their options."""
     from calicoctl.commands import poolranges  # noqa: PLC0415 - loads IPAM
 
-    asked(connection, lambda c: poolranges.table(c.ippools.list(), versions(family)))
+    asked(connection, lambda c: poolranges.table(c.ippools.list(), families))
 
 
 @click.group(
@@ -173,10 +176,10 @@ def peer_group(examples: str, node: Callable[[], str]) -> click.Group:
     )
     @takes_family
     @access
-    def show(family: int | None, connection: Access) -> None:
+    def show(families: tuple[int, ...], connection: Access) -> None:
         from calicoctl.commands import bgp as commands  # noqa: PLC0415 - loads the client
 
-        asked(connection, lambda c: commands.peers_table(c, versions(family), node()))
+        asked(connection, lambda c: commands.peers_table(c, families, node()))
 
     return peer
 

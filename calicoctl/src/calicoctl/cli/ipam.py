@@ -54,12 +54,12 @@ def show(
     connection: Access,
 ) -> None:
     """Show how full the pools are, or who uses an address."""
-    if sum((bool(address), show_blocks, show_borrowed, show_configuration)) > 1:
+    if sum((address is not None, show_blocks, show_borrowed, show_configuration)) > 1:
         raise click.UsageError("these options are alternatives; give one of them")
     from calicoctl import ipam_tables  # noqa: PLC0415 - loads IPAM
     from calicoctl.commands import ipam as commands  # noqa: PLC0415 - loads IPAM
 
-    if address:
+    if address is not None:
         wanted = commands.canonical(address)
         _asked(connection, lambda client: _owner(client, wanted))
     elif show_borrowed:
@@ -91,7 +91,7 @@ def _owner(client: Client, address: str) -> str:
 
 @ipam.command(
     cls=Command,
-    deprecated="use calicoctl ipam show --ip=IP",
+    deprecated="Use calicoctl ipam show --ip=IP.",
     examples=("calicoctl ipam info 10.65.0.7",),
 )
 @click.argument("address", metavar=_ADDRESS)

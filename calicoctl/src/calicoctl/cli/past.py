@@ -44,8 +44,7 @@ def history(kind: str, name: str, namespace: str | None, connection: Access) -> 
 @kind_argument()
 @click.argument("name")
 @click.option(
-    "--to",
-    "revision",
+    *("--to", "--revision", "revision"),
     type=click.IntRange(min=1),
     metavar="REVISION",
     help="As of this revision; history shows them.  [default: the version before the last]",

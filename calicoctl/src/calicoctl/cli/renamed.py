@@ -17,7 +17,10 @@ _BACKEND = click.option("--backend", hidden=True, help="Found by itself.")
 
 
 @click.command(
-    cls=Command, hidden=True, deprecated="use calicoctl node status", examples=("calicoctl status",)
+    cls=Command,
+    hidden=True,
+    deprecated="Use calicoctl node status.",
+    examples=("calicoctl status",),
 )
 @_RUNTIME
 @_BACKEND
@@ -29,7 +32,7 @@ def status(context: click.Context, runtime: str | None, backend: str | None) -> 
 
 
 @click.command(
-    cls=Command, hidden=True, deprecated="use calicoctl node diags", examples=("calicoctl diags",)
+    cls=Command, hidden=True, deprecated="Use calicoctl node diags.", examples=("calicoctl diags",)
 )
 @click.option("--log-dir", default=LOG_DIR, show_default=True, help="Logs to put in, too.")
 @click.pass_context
@@ -41,7 +44,7 @@ def diags(context: click.Context, log_dir: str) -> None:
 @click.command(
     cls=Command,
     hidden=True,
-    deprecated="use calicoctl node checksystem",
+    deprecated="Use calicoctl node checksystem.",
     examples=("calicoctl checksystem",),
 )
 @click.option("--fix", is_flag=True, hidden=True, help="There is nothing to fix.")

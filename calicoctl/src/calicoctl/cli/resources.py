@@ -261,7 +261,9 @@ def label(
 
     wanted = kinds.identity(kind, name, namespace)
     with connected(connection) as client:
-        done = change.label(client, wanted, key, None if remove else value, overwrite=overwrite)
+        done = change.label(
+            client, wanted, key, None if remove else value, overwrite=overwrite, word=kind
+        )
     click.echo(done)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 from click.shell_completion import CompletionItem
@@ -32,17 +32,22 @@ class SubjectFirst(Group):
             args = [args[1], args[0], *args[2:]]
         elif named and len(args) == 1:
             self._only_named(ctx, args[0])
+        elif named and not args[0].startswith("-") and not ctx.resilient_parsing:
+            self._refuse(ctx, args[1] if args[1][:1] != "-" else args[0])
         return super().parse_args(ctx, args)
 
     def _only_named(self, ctx: click.Context, name: str) -> None:
         """Note that a shell asks what can come after a name; refuse a call that stops there."""
         ctx.meta[_NAMED] = True
         if not ctx.resilient_parsing:
-            raise click.UsageError(
-                f"{name!r} is no command: there are {', '.join(self.list_commands(ctx))};"
-                f" after a name: {', '.join(self._after)}",
-                ctx,
-            )
+            self._refuse(ctx, name)
+
+    def _refuse(self, ctx: click.Context, word: str) -> NoReturn:
+        raise click.UsageError(
+            f"{word!r} is no command: there are {', '.join(self.list_commands(ctx))};"
+            f" after a name: {', '.join(self._after)}",
+            ctx,
+        )
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete commands: after a name, those that may come there."""

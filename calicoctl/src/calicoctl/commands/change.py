@@ -81,9 +81,17 @@ def patch(client: Client, wanted: ResourceId, changes: Mapping[str, Any]) -> Non
 
 
 def label(
-    client: Client, wanted: ResourceId, key: str, value: str | None, *, overwrite: bool
+    client: Client,
+    wanted: ResourceId,
+    key: str,
+    value: str | None,
+    *,
+    overwrite: bool,
+    word: str = "",
 ) -> str:
     """Set a label, or remove it (``value`` None); return what was done.
+
+    The texts are Go Calico's, and call the kind by the word that the user has for it.
 
     Raises:
         NotFoundError: the object does not exist.
@@ -91,12 +99,12 @@ def label(
         UnsupportedOperationError: the object is not the user's to change.
     """
     managed.refuse("label", wanted)
-    done = ""
+    done, subject = "", f"{word or wanted.kind} {wanted.name}"
 
     def labelled(stored: Resource) -> Resource:
         nonlocal done
         labels = dict(stored.metadata.labels)
-        done = _change_label(labels, key, value, wanted, overwrite=overwrite)
+        done = _change_label(labels, key, value, subject, overwrite=overwrite)
         return stored.with_(metadata=stored.metadata.with_(labels=labels))
 
     client.resource(wanted.kind).modify(wanted.name, labelled, wanted.namespace)
@@ -104,19 +112,19 @@ def label(
 
 
 def _change_label(
-    labels: dict[str, str], key: str, value: str | None, which: ResourceId, *, overwrite: bool
+    labels: dict[str, str], key: str, value: str | None, subject: str, *, overwrite: bool
 ) -> str:
     """Change the labels in place, and return what was done."""
-    subject = f"{which.kind} {which.name}"
     there = labels.get(key)
     if value is None:
         if there is None:
-            raise ValidationError(f"cannot remove label {key} of {subject}: it is not set")
+            raise ValidationError(f"cannot remove label of {subject}, key {key} does not exist")
         del labels[key]
         return f"Successfully removed label {key} from {subject}"
     if there is not None and there != value and not overwrite:
         raise ValidationError(
-            f"label {key} of {subject} is set already, to {there!r}; use --overwrite to change it"
+            f"failed to update label of {subject}, key {key} is already present."
+            " please use '--overwrite' to set a new value."
         )
     labels[key] = value
     return f"Successfully {'set' if there is None else 'updated'} label {key} on {subject}"

@@ -24,7 +24,8 @@ from calicoctl.node_status import render
 from calicoctl.privileges import require_root
 from libcalico import process
 from libcalico.datastore import config
-from libcalico.errors import CalicoError, ConfigError
+from libcalico.errors import CalicoError, ConfigError, ValidationError
+from libcalico.net.addresses import parse_interface
 
 #: Option → variable that calico-node reads. Source: calico-control-plane reference, section 6.6.
 _VARIABLES = {
@@ -39,6 +40,8 @@ _VARIABLES = {
 }
 
 _TIMEOUT_S = 60.0
+#: What may be said in place of an address.
+_WORDS = frozenset({"", "autodetect", "none"})
 
 
 class _Node(Group):
@@ -314,6 +317,11 @@ def checksystem(kernel_config: str | None) -> None:
 
 
 def _settings(options: Mapping[str, Any]) -> dict[str, str]:
+    """Return what the services are told: checked here, where who typed it sees what is wrong.
+
+    Raises:
+        ValidationError: an address or an AS number is none.
+    """
     settings = {
         variable: str(options[option])
         for option, variable in _VARIABLES.items()
@@ -321,7 +329,28 @@ def _settings(options: Mapping[str, Any]) -> dict[str, str]:
     }
     if options["no_default_ippools"]:
         settings["NO_DEFAULT_POOLS"] = "true"
+    for variable, version in (("IP", 4), ("IP6", 6)):
+        _check_address(settings.get(variable, ""), version)
+    if settings.get("AS"):
+        from calicoctl.commands import bgp  # noqa: PLC0415 - loads the client
+
+        settings["AS"] = str(bgp.parse_as(settings["AS"]))
     return settings
+
+
+def _check_address(text: str, version: int) -> None:
+    """Refuse what is no address of the family, nor one of the words in place of it."""
+    if text.lower() in _WORDS:
+        return
+    try:
+        given = parse_interface(text).version
+    except ValidationError:
+        given = None
+    if given != version:
+        raise ValidationError(
+            f"{'--ip' if version == 4 else '--ip6'}: {text!r} is no IPv{version} address; give one with or"
+            " without /prefix-length, or autodetect, or none"
+        )
 
 
 def _native_report() -> tuple[str, str]:

@@ -12,10 +12,18 @@ from libcalico.client import Client
 from libcalico.datastore import keys
 from libcalico.datastore.model import Revision
 from libcalico.datastore.past import History, PastBackend, Version, history
-from libcalico.errors import CalicoError, CompactedError, NotFoundError
+from libcalico.errors import (
+    CalicoError,
+    CompactedError,
+    DatastoreError,
+    NotFoundError,
+    ValidationError,
+)
 from libcalico.resources.model import Resource, ResourceId
 
 _MOST_FIELDS = 5
+#: A prefix of no key: reading it tells the datastore's revision.
+_NOTHING = f"{keys.ROOT}-/"
 
 
 def at(client: Client, revision: int) -> Client:
@@ -30,6 +38,13 @@ def at(client: Client, revision: int) -> Client:
     except CompactedError as error:
         raise CompactedError(
             f"revision {revision} is compacted away: the datastore keeps only later ones"
+        ) from error
+    except DatastoreError as error:
+        latest = client.backend.read(_NOTHING).revision
+        if revision <= latest:
+            raise
+        raise ValidationError(
+            f"there is no revision {revision} yet: the datastore is at {latest}"
         ) from error
     return Client(past)
 

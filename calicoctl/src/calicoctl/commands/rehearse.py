@@ -36,7 +36,12 @@ def rehearse(
     _, staged = _staged(client)
     outcome = write.run(verb, resources, staged, ignore=ignore)
     changes = [
-        Change(which, _document(client, which), _document(staged, which))
+        Change(
+            which,
+            _document(client, which),
+            _document(staged, which),
+            refused=which in outcome.refused,
+        )
         for which in dict.fromkeys(map(id_of, resources))
     ]
     return Rehearsal(outcome, changes)

@@ -8,10 +8,12 @@ from importlib import metadata
 from typing import TYPE_CHECKING
 
 from calicoctl import revision
-from libcalico.errors import NotFoundError, UnavailableError, ValidationError
+from libcalico.errors import DatastoreError, NotFoundError, UnavailableError, ValidationError
 
 if TYPE_CHECKING:
     from libcalico.client import Client
+
+_UNABLE = "unable to retrieve Cluster Version or Type"
 
 
 def of_client() -> str:
@@ -32,9 +34,11 @@ def of_cluster(client: Client) -> str:
         spec = client.clusterinformations.get("default").spec
     except NotFoundError as error:
         raise NotFoundError(
-            "unable to retrieve Cluster Version or Type: the datastore holds no cluster yet; the first"
+            f"{_UNABLE}: the datastore holds no cluster yet; the first"
             " calicoctl create or apply, or the first node that starts, makes it one"
         ) from error
+    except (DatastoreError, UnavailableError) as error:
+        raise type(error)(f"{_UNABLE}: {error}") from error
     return (
         f"Cluster Version:   {spec.calico_version or 'unknown'}\n"
         f"Cluster Type:      {spec.cluster_type or 'unknown'}"

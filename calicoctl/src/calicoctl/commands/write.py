@@ -23,7 +23,7 @@ from libcalico.errors import (
     ValidationError,
 )
 from libcalico.resources.defaults import with_defaults
-from libcalico.resources.model import Resource, id_of
+from libcalico.resources.model import Resource, ResourceId, id_of
 from libcalico.resources.names import DEFAULT_ALLOW_PROFILE
 from libcalico.resources.profiles import Profile
 from libcalico.resources.registry import KINDS
@@ -82,15 +82,17 @@ def run(
     if verb != "delete":
         _initialize(client)
     errors: list[CalicoError] = []
-    done = 0
-    for error in _each(_Writer(verb, client), resources, writers):
-        if error is None or (ignore is not None and isinstance(error, ignore)):
-            done += 1
-        else:
+    refused: list[ResourceId] = []
+    for resource, error in zip(
+        resources, _each(_Writer(verb, client), resources, writers), strict=True
+    ):
+        if error is not None and (ignore is None or not isinstance(error, ignore)):
             errors.append(error)
+            refused.append(id_of(resource))
+    done = len(resources) - len(errors)
     if errors and not done and _is_away(errors[0]):
         raise errors[0]
-    return Outcome(verb, [r.kind for r in resources], done, _texts(errors))
+    return Outcome(verb, [r.kind for r in resources], done, _texts(errors), refused)
 
 
 def _each(
@@ -124,6 +126,7 @@ class _Writer:
             if _is_away(error):
                 self._away.set()
             return error
+        _log.info("resource written verb=%s resource=%s", self._verb, id_of(resource))
         return None
 
 

@@ -164,3 +164,24 @@ def test_a_file_that_the_services_would_not_read_is_refused(host, files):
 def test_files_that_are_not_there_are_named(host, files):
     assert "Error reading config file: gone" in str(host.run("run", "--config=gone").exception)
     assert "'gone' does not exist" in host.run("run", "--felix-config=gone").output
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--ip=fd00::1", "--ip: 'fd00::1' is no IPv4 address"),
+        ("--ip=10.0.0", "--ip: '10.0.0' is no IPv4 address"),
+        ("--ip6=10.0.0.1", "--ip6: '10.0.0.1' is no IPv6 address"),
+        ("--as=x", "'x' is no AS number"),
+    ],
+)
+def test_what_is_no_address_or_number_is_refused_before_anything_is_done(host, option, said):
+    result = host.run("run", "--dryrun", option)
+    assert (result.exit_code, result.output) == (1, "")
+    assert said in str(result.exception)
+
+
+def test_addresses_as_they_may_be_said_and_a_dotted_as_number_as_a_plain_one(host):
+    for words in ("--ip=10.0.0.1/24 --ip6=none", "--ip=Autodetect --ip6=fd00::1", "--ip="):
+        assert host.run("run", "--dryrun", *words.split()).exit_code == 0
+    assert " -e AS=65546 " in host.run("run", "--dryrun", "--as=1.10").output

@@ -102,3 +102,10 @@ def test_what_cannot_be_rolled_back(client):
         past.rollback(client, WHICH, gone)
     with pytest.raises(UnsupportedOperationError):
         past.rollback(client, ResourceId("ClusterInformation", "", "default"), None)
+
+
+def test_a_revision_that_is_yet_to_come_says_where_the_datastore_is(client):
+    latest = client.backend.store.revision
+    assert past.at(client, latest).ippools.get("pool").metadata.labels == {"v": "3"}
+    with pytest.raises(ValidationError, match=f"no revision {latest + 1} yet.* at {latest}$"):
+        past.at(client, latest + 1)

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calicoctl.commands import rehearse, write
+from calicoctl.differences import report
 from libcalico.client import Client
 from libcalico.datastore import keys
 from libcalico.datastore.memory import MemoryBackend
@@ -116,3 +117,16 @@ def test_too_large_a_batch_says_what_the_limits_are():
     with pytest.raises(TooLargeError, match=r"nothing was written: \d+ keys .*128 keys"):
         rehearse.write_atomically("apply", [a_node(name=f"n{i}") for i in range(5)], client)
     assert client.backend.read(keys.ROOT).items == ()
+
+
+def test_what_is_refused_is_told_so_and_counted():
+    client = fresh()
+    stale = client.tiers.create(a_tier(name="t", order=1.0))
+    client.tiers.apply(a_tier(name="t", order=2.0))
+    told = rehearse.rehearse("apply", [stale, a_tier(name="u", order=3.0)], client)
+    assert report(told.changes).splitlines() == [
+        "refused    Tier(t)",
+        "created    Tier(u)",
+        "Dry run: 1 created, 0 changed, 0 unchanged, 1 refused; nothing was written",
+    ]
+    assert told.outcome.done == 1

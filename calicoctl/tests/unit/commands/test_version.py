@@ -42,6 +42,14 @@ def test_no_cluster_is_an_error():
         next(version.changes(Client(MemoryBackend()), 1))
 
 
+def test_a_datastore_that_does_not_answer_is_told_in_gos_words(client):
+    client.backend.store.fail_next(UnavailableError("down"))
+    with pytest.raises(
+        UnavailableError, match=r"^unable to retrieve Cluster Version or Type: down$"
+    ):
+        next(version.changes(client, 0))
+
+
 def test_periods():
     assert (version.period_s("0"), version.period_s("1m30s")) == (0, 90)
     for text in ("x", "-1s", ""):

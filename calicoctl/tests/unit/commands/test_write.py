@@ -130,7 +130,7 @@ def test_labels_are_set_updated_and_removed(client, tmp_path):
         change.label(client, hosts, "role", "x", overwrite=False)
     assert "updated label role" in change.label(client, hosts, "role", "x", overwrite=True)
     assert "removed label role" in change.label(client, hosts, "role", None, overwrite=False)
-    with pytest.raises(ValidationError, match="not set"):
+    with pytest.raises(ValidationError, match="does not exist"):
         change.label(client, hosts, "role", None, overwrite=False)
 
 
