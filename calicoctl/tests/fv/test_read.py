@@ -217,7 +217,7 @@ def test_labels(filled):
     )
     code, _, err = filled("label", "nodes", "n1", "rack=r2")
     assert code == 1
-    assert "use --overwrite" in err
+    assert "use '--overwrite' to set a new value" in err
     assert filled.ok("label", "nodes", "n1", "rack=r2", "--overwrite") == (
         "Successfully updated label rack on nodes n1\n"
     )
