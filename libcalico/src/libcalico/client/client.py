@@ -60,7 +60,8 @@ class Client:
 
     Attributes:
         backend: where they are stored; stays the caller's to close.
-        addresses: IPAM, which deletions of pools and nodes need if any address was ever assigned.
+        addresses: IPAM's part in deletions of pools and nodes, needed if any address was ever assigned. To
+            assign and release make an ``IpamClient`` on the same backend.
         pause: blocks for so many seconds (tests pass a clock of their own).
     """
 
