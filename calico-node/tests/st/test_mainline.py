@@ -132,8 +132,11 @@ def test_what_is_missing_is_told(node):
     assert "--runtime=native" in refused.stderr
 
 
-def test_two_ways_of_running_exclude_each_other(node):
+def test_two_ways_of_running_exclude_each_other_and_a_second_start_replaces_the_first(node):
     node.start()
+    first = node.docker("inspect", "--format", "{{.Id}}", "calico-node").stdout
+    node.calicoctl("node", "run")
+    assert node.docker("inspect", "--format", "{{.Id}}", "calico-node").stdout != first
     refused = node.calicoctl("node", "run", "--runtime=native", check=False)
     assert refused.returncode == 1
     assert "calico/node runs in Docker on this host already" in refused.stderr

@@ -78,6 +78,7 @@ class Completion:
         self._stopping = threading.Event()
         self._connected = threading.Event()
         self._docker: Docker | None = None
+        self._told = ""
         self.problem = "not connected yet"
 
     def require(self) -> None:
@@ -92,20 +93,25 @@ class Completion:
             )
 
     def run(self) -> None:
-        """Follow Docker until :meth:`stop`; whatever fails is tried again."""
+        """Follow Docker until :meth:`stop`; whatever fails is tried again, and told once."""
         while not self._stopping.is_set():
-            try:
-                self._follow()
-                self.problem = "Docker closed its stream of events"
-            except CalicoError as error:
-                self.problem = str(error)
-            except Exception as error:  # noqa: BLE001 - the edge of the thread: it must go on
-                self.problem = repr(error)
-                _log.exception("docker is not understood")
+            self.problem = self._follow_to_its_end()
             self._connected.clear()
-            if not self._stopping.is_set():
-                _log.warning("docker is not followed error=%r", self.problem)
+            if not self._stopping.is_set() and self.problem != self._told:
+                _log.warning("docker is not followed, trying on error=%r", self.problem)
+                self._told = self.problem
             self._stopping.wait(_RETRY_S)
+
+    def _follow_to_its_end(self) -> str:
+        """Follow Docker as long as it goes well; return what ended it."""
+        try:
+            self._follow()
+        except CalicoError as error:
+            return str(error)
+        except Exception as error:  # noqa: BLE001 - the edge of the thread: it must go on
+            _log.exception("docker is not understood")
+            return repr(error)
+        return "Docker closed its stream of events"
 
     def stop(self) -> None:
         """End :meth:`run`, from another thread."""
@@ -122,6 +128,7 @@ class Completion:
                 self._connected.set()
                 self.synchronize(docker)
                 _log.info("docker is followed driver=%s", self._driver)
+                self._told = ""
                 self._handle_all(docker, events)
         finally:
             docker.close()

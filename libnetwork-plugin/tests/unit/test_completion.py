@@ -53,6 +53,27 @@ def test_what_was_not_announced_is_found_at_the_start(plugin, make_plugin, start
     assert again.endpoints()[END].metadata.labels["app"] == "web"
 
 
+def test_what_goes_on_failing_is_told_once_and_again_after_it_went_well(
+    plugin, until, monkeypatch, caplog
+):
+    def told():
+        return [r for r in caplog.records if "docker is not followed" in r.getMessage()]
+
+    monkeypatch.setattr("libnetwork_plugin.completion._RETRY_S", 0.001)
+    connect, tries = plugin.completion._connect, []
+    monkeypatch.setattr(plugin.completion, "_connect", lambda: (tries.append(1), connect())[1])
+    plugin.docker.is_down = True
+    plugin.docker.queue.put(None)
+    until(lambda: len(tries) > 20)
+    assert len(told()) <= 2  # the end of the stream, and nobody there
+    plugin.docker.is_down = False
+    until(lambda: plugin.completion._connected.is_set())
+    before = len(told())
+    plugin.docker.is_down = True
+    plugin.docker.queue.put(None)
+    until(lambda: len(told()) > before)
+
+
 def test_docker_is_followed_again_after_it_was_away(plugin, until, monkeypatch):
     monkeypatch.setattr("libnetwork_plugin.completion._RETRY_S", 0.001)
     plugin.docker.is_down = True

@@ -175,7 +175,8 @@ def _run_container(
         click.echo(shlex.join(["docker", *command]))
         return
     node_container.require(options["node_image"])
-    if _runs_natively():
+    # The container's supervisor answers outside of it, too: it is replaced by the new container.
+    if not node_container.is_running() and _runs_natively():
         raise ConfigError(
             "Calico's services run on this host already, outside Docker; stop them first:"
             " calicoctl node stop"

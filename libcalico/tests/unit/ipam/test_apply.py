@@ -79,6 +79,14 @@ def test_a_partial_request_gets_what_there_is_and_why_not_more(cluster):
     assert result.messages == ("No IPs available in pools: [10.0.0.0/30]",)
 
 
+def test_a_range_that_is_full_is_named_and_not_the_block_around_it(cluster):
+    cluster.pool("p", "10.0.0.0/24")
+    part = parse_cidr("10.0.0.8/30")
+    result = cluster.client().auto_assign(want(num4=5, within4=part, partial=True))
+    assert len(addresses(result)) == 4
+    assert result.messages == ("No IPs available in pools: [10.0.0.8/30]",)
+
+
 def test_freed_addresses_are_used_again_last(cluster):
     cluster.pool("p", "10.0.0.0/30", blockSize=30)
     ipam = cluster.client()

@@ -162,6 +162,7 @@ class _Family:
         self._all_pools = pools_plan.pools(view)
         within = request.within4 if version == 4 else request.within6
         self._pools = _narrowed(pools_plan.choose(view, request.query(version)), within)
+        self._searched = [within] if within else [pool.cidr for pool in self._pools]
         self._reservations = pools_plan.reservations(view, within)
         self._config = view.config()
         self.messages: list[str] = []
@@ -280,7 +281,7 @@ class _Family:
                 return found
             found += self._take(block, number - len(found))
         if len(found) < number:
-            names = ", ".join(str(pool.cidr) for pool in self._pools)
+            names = ", ".join(map(str, self._searched))
             self.messages.append(f"No IPs available in pools: [{names}]")
         return found
 
