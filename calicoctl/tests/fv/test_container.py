@@ -267,12 +267,12 @@ def test_node_stop_and_remove_look_after_workloads(node, box):
         node.add(each)
         node.ok("container", each.netns, "profile", "set", "web")
     until(Outcome.OPEN, one, two)
-    assert "host1 has 2 workload endpoints" in node.refused("node", "stop")
+    assert "host1 has 2 workload endpoint(s)" in node.refused("node", "stop")
     assert "Calico runs on this host" in node.refused("node", "remove", "--hostname=host1")
     until(Outcome.OPEN, one, two)
     assert node.ok("node", "stop", "--force") == "Calico node stopped\n"
     until(Outcome.OPEN, one, two)
-    assert "host1 has 2 workload endpoints; remove them" in node.refused("node", "remove")
+    assert "host1 has 2 workload endpoint(s); remove them" in node.refused("node", "remove")
     assert node.ok("node", "remove", "--remove-endpoints") == "Node configuration removed\n"
     assert node.is_clean()
     node.start()

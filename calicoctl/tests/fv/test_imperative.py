@@ -105,7 +105,7 @@ def test_a_node_with_endpoints_is_removed_only_when_told(ctl, make):
         ),
     )
     done = ctl("node", "remove", "--hostname=n1")
-    assert (done.code, "has 1 workload endpoints" in done.err) == (1, True)
+    assert (done.code, "has 1 workload endpoint(s)" in done.err) == (1, True)
     removed = ctl.ok("node", "remove", "--hostname=n1", "--remove-endpoints")
     assert removed == "Node configuration removed\n"
     assert len(ctl.ok("get", "nodes").split()) == 1

@@ -67,7 +67,7 @@ def test_what_goes_on_failing_is_told_once_and_again_after_it_went_well(
     until(lambda: len(tries) > 20)
     assert len(told()) <= 2  # the end of the stream, and nobody there
     plugin.docker.is_down = False
-    until(lambda: plugin.completion._connected.is_set())
+    until(plugin.completion._connected.is_set)
     before = len(told())
     plugin.docker.is_down = True
     plugin.docker.queue.put(None)

@@ -119,6 +119,7 @@ def _address(
     detects = setting.mode == "autodetect" or (setting.mode == "" and version == 4 and not stored)
     if setting.given is not None:
         chosen = _completed(setting.given, facts) if setting.is_bare else setting.given
+        notes += _strange(chosen, facts)
         return _noted(f"Using IPv{version} address from the environment: {chosen}", chosen, notes)
     if not detects:
         return stored
@@ -133,6 +134,13 @@ def _address(
         )
     notes.append(f"Unable to autodetect an IPv{version} address; keeping the stored {stored}")
     return stored
+
+
+def _strange(chosen: Interfaced, facts: HostFacts) -> list[str]:
+    """Tell of an address that this host does not have: right behind 1:1 NAT, else a mistake."""
+    if autodetect.local_interface(chosen.ip, facts.interfaces) is not None:
+        return []
+    return [f"Unable to confirm that the address {chosen.ip} is this host's: no interface has it"]
 
 
 def _completed(given: Interfaced, facts: HostFacts) -> Interfaced:

@@ -58,6 +58,25 @@ def test_a_name_that_cannot_be_a_key_is_refused(name):
 # --- the Node ---
 
 
+@pytest.mark.parametrize(
+    ("environ", "doubtful"),
+    [
+        ({"IP": "10.0.0.5"}, []),
+        ({"IP": "10.0.0.5/32", "IP6": "fd00::5"}, []),
+        ({"IP": "10.9.9.9"}, ["10.9.9.9"]),
+        ({"IP": "10.9.9.9/24", "IP6": "fd00::6/64"}, ["10.9.9.9", "fd00::6"]),
+    ],
+)
+def test_a_given_address_that_the_host_does_not_have_is_told_and_used(environ, doubtful):
+    result = planned(environ)
+    told = [note for note in result.notes if note.startswith("Unable to confirm")]
+    assert told == [
+        f"Unable to confirm that the address {ip} is this host's: no interface has it"
+        for ip in doubtful
+    ]
+    assert result.node.spec.bgp.ipv4_address.startswith(environ["IP"].partition("/")[0])
+
+
 def test_a_new_node_gets_its_identity_and_its_address():
     node = planned().node
     assert node.name == "host.example"

@@ -250,7 +250,7 @@ def _require_no_workloads(connection: Access) -> None:
         return
     if count:
         raise ConfigError(
-            f"{name} has {count} workload endpoints, whose policy and routes would no longer be kept"
+            f"{name} has {count} workload endpoint(s), whose policy and routes would no longer be kept"
             " up to date; stop all the same: calicoctl node stop --force"
         )
 

@@ -24,7 +24,7 @@ def remove(client: Client, name: str, *, with_endpoints: bool, is_here: bool) ->
     found = endpoints.matching(client, endpoints.Filter(host=name))
     if found and not with_endpoints:
         raise CalicoError(
-            f"{name} has {len(found)} workload endpoints; remove them, or give --remove-endpoints"
+            f"{name} has {len(found)} workload endpoint(s); remove them, or give --remove-endpoints"
         )
     if found and is_here:
         require_root("node remove --remove-endpoints")
