@@ -36,7 +36,7 @@ def read(root: Path) -> dict[str, Package]:
     """Return distribution name → package for every folder of ``root`` with a ``pyproject.toml``.
 
     Raises:
-        MetadataError: a file is unreadable or lacks a field, or two packages have one name.
+        MetadataError: there is none; a file is unreadable or lacks a field; two have one name.
     """
     packages: dict[str, Package] = {}
     for path in sorted(root.glob("*/pyproject.toml")):
@@ -47,6 +47,8 @@ def read(root: Path) -> dict[str, Package]:
         if package.name in packages:
             raise MetadataError(f"{path}: {package.name} is also {packages[package.name].folder}")
         packages[package.name] = package
+    if not packages:
+        raise MetadataError(f"{root}: no packages are here; run it at the top of a clone of the tree")
     return packages
 
 
