@@ -56,7 +56,7 @@ def test_wrong_metadata_is_refused_and_the_field_named(text, said):
 def test_a_folder_without_packages_is_refused(tmp_path):
     (tmp_path / "pyproject.toml").write_text("[project]")
     with pytest.raises(MetadataError, match="no packages are here; run it at the top of a clone"):
-        packages.read(tmp_path)
+        read(tmp_path)
 
 
 def test_two_packages_of_one_name_are_refused(tmp_path):
