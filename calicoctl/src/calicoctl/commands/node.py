@@ -176,7 +176,7 @@ def _run_container(
         return
     node_container.require(options["node_image"])
     # The container's supervisor answers outside of it, too: it is replaced by the new container.
-    if not node_container.is_running() and _runs_natively():
+    if _runs_natively() and not node_container.is_running():
         raise ConfigError(
             "Calico's services run on this host already, outside Docker; stop them first:"
             " calicoctl node stop"
