@@ -48,7 +48,9 @@ def read(root: Path) -> dict[str, Package]:
             raise MetadataError(f"{path}: {package.name} is also {packages[package.name].folder}")
         packages[package.name] = package
     if not packages:
-        raise MetadataError(f"{root}: no packages are here; run it at the top of a clone of the tree")
+        raise MetadataError(
+            f"{root}: no packages are here; run it at the top of a clone of the tree"
+        )
     return packages
 
 
