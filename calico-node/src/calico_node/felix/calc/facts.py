@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from ipaddress import ip_address
 from typing import Final, NamedTuple, cast
 
 import msgspec
@@ -23,6 +24,9 @@ from libcalico.resources.policy import Rule
 
 _ABSENT: Final = "it is treated as absent"
 _MAC_BYTES: Final = 6
+#: In the first byte of a MAC: it is that of a group.
+_GROUP: Final = 1
+_BROADCAST: Final = ip_address("255.255.255.255")
 
 
 class NodeFacts(NamedTuple):
@@ -122,14 +126,24 @@ def _vteps(stored: Node) -> tuple[Vtep, ...]:
     """
     spec, name = stored.spec, stored.metadata.name
     ends = (
-        (spec.ipv4_vxlan_tunnel_addr, spec.vxlan_tunnel_mac_addr, name),
-        (spec.ipv6_vxlan_tunnel_addr, spec.vxlan_tunnel_mac_addr_v6, f"{name}-v6"),
+        (4, spec.ipv4_vxlan_tunnel_addr, spec.vxlan_tunnel_mac_addr, name),
+        (6, spec.ipv6_vxlan_tunnel_addr, spec.vxlan_tunnel_mac_addr_v6, f"{name}-v6"),
     )
     return tuple(
-        Vtep(parse_address(address), _mac(mac) if mac else _derived_mac(seed))
-        for address, mac, seed in ends
+        Vtep(_end(address, version), _mac(mac) if mac else _derived_mac(seed))
+        for version, address, mac, seed in ends
         if address
     )
+
+
+def _end(text: str, version: int) -> Cidr:
+    """Read the address of an end of a tunnel: one that the kernel takes for a gateway."""
+    found = parse_address(text)
+    address = ip_address(found.packed())
+    is_one = not (address.is_multicast or address.is_unspecified or address.is_loopback)
+    if found.version != version or not is_one or address == _BROADCAST:
+        raise ValidationError(f"{text!r} is no address of one end of an IPv{version} tunnel")
+    return found
 
 
 def _ipip(stored: Node) -> Cidr | None:
@@ -148,8 +162,8 @@ def _mac(text: str) -> bytes:
         found = bytes.fromhex(text.replace(":", "").replace("-", ""))
     except ValueError:
         found = b""
-    if len(found) != _MAC_BYTES:
-        raise ValidationError(f"{text!r} is no MAC")
+    if len(found) != _MAC_BYTES or found[0] & _GROUP or not any(found):
+        raise ValidationError(f"{text!r} is no MAC of one device")
     return found
 
 

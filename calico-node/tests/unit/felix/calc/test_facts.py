@@ -228,11 +228,25 @@ def test_a_node_tells_how_it_is_reached(calculation):
 
 
 @pytest.mark.parametrize(
-    "field", [{"vxlan_tunnel_mac_addr": "66:zz"}, {"ipv6_vxlan_tunnel_addr": "10.0.0.300"}]
+    "field",
+    [
+        *(
+            {"vxlan_tunnel_mac_addr": mac}
+            for mac in ("66:zz", "01:00:5e:00:00:01", "ff:ff:ff:ff:ff:ff", "00:00:00:00:00:00")
+        ),
+        *(
+            {"ipv6_vxlan_tunnel_addr": address}
+            for address in ("10.0.0.300", "10.65.0.2", "::", "::1", "ff02::1")
+        ),
+        *(
+            {"ipv4_vxlan_tunnel_addr": address}
+            for address in ("fd65::1", "0.0.0.0", "127.0.0.1", "224.0.0.5", "255.255.255.255")
+        ),
+    ],
 )
 def test_a_node_with_a_tunnel_that_cannot_be_read_keeps_its_address(calculation, field):
     changes = flush_with(
-        calculation, a.a_node(name="far", ipv4_vxlan_tunnel_addr="10.65.0.1", **field)
+        calculation, a.a_node(name="far", **{"ipv4_vxlan_tunnel_addr": "10.65.0.1", **field})
     )
     assert changes.hosts["far"]
     assert "far" not in changes.nodes
