@@ -18,8 +18,11 @@ THEIRS = {4: ("10.0.0.8", "127.0.0.2"), 6: ("fd00::8", "fd00::7")}
 @pytest.fixture
 def kernel(netns):
     netns.run(["nft", "-f", "-"], stdin=TRACK)
-    for address in ("10.0.0.8/32", "10.0.0.9/32", "fd00::7/128", "fd00::8/128", "fd00::9/128"):
+    for address in ("10.0.0.8/32", "10.0.0.9/32"):
         netns.run(["ip", "address", "add", address, "dev", "lo"])
+    for address in ("fd00::7/128", "fd00::8/128", "fd00::9/128"):
+        # With duplicate address detection, the kernel lets nobody bind to it before a worker had its turn.
+        netns.run(["ip", "address", "add", address, "dev", "lo", "nodad"])
     with netns.call(lambda: NetlinkSocket(NETLINK_NETFILTER)) as kernel:
         yield kernel
 
