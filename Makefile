@@ -21,8 +21,8 @@ each = set -e; for p in $(or $(2),$(PKG)); do if [ -n "$$(find $$p/tests/$(1) -n
 	echo "== $(1) $$p"; (cd $$p && $(PYTEST) tests/$(1) $(ARGS)); fi; done
 
 # Functional tests that start programs and wait for them: two packages at a time, the longest first. The others, which look at moments
-# and packets, run each alone.
-BESIDE = $(filter $(PKG),calicoctl docs release calico-mesos calico-test)
+# and packets, or at all processes of the machine, run each alone.
+BESIDE = $(filter $(PKG),calicoctl release calico-mesos)
 ALONE = $(filter-out $(BESIDE),$(PKG))
 
 # Where the tests of `make ut` and `make st` run: IN=host, on this machine, or IN=image, in a container of calico/test with this tree

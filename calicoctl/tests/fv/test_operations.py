@@ -103,11 +103,11 @@ def test_checksystem(ctl):
 def test_old_names_work_and_say_what_to_use(ctl, tmp_path, arguments):
     done = ctl(*arguments, TMPDIR=str(tmp_path))
     assert done.code == 0
-    assert f"use calicoctl node {arguments[0]}" in done.err
+    assert f"Use calicoctl node {arguments[0]}" in done.err
     assert "System meets" in done.out or "Diags saved to" in done.out
 
 
 def test_status_under_its_old_name(ctl):
     old, new = ctl("status", "--runtime=docker"), ctl("node", "status")
     assert (old.code, old.out) == (new.code, new.out)
-    assert "use calicoctl node status" in old.err
+    assert "Use calicoctl node status" in old.err

@@ -97,7 +97,7 @@ def test_history_rollback_and_the_past(ctl, make):
     ):
         done = ctl(*arguments)
         assert (done.code, done.out, "compacted away" in done.err) == (1, "", True)
-    assert "future revision" in ctl("get", "pools", "--revision", "999999").err
+    assert "there is no revision 999999 yet" in ctl("get", "pools", "--revision", "999999").err
     assert "no version of Tier(gone) is known" in ctl("history", "tier", "gone").err
 
 
